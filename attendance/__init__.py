@@ -1,0 +1,1 @@
+"""The vocabulary of the field: punch, terminal, errors, clock. Imports nothing of ours and no third party."""

@@ -1,0 +1,55 @@
+"""A terminal: what is configured about it, and what it answers about itself."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """One configured terminal. `id` is ours and stable; host and port are only where it stands today."""
+
+    id: str
+    host: str = ""
+    port: int = 4370
+    transport: str = "tcp"
+    comm_key: int = 0
+    zone: ZoneInfo = ZoneInfo("Asia/Jakarta")
+    encoding: str = "utf-8"
+    timeout: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a terminal says it is. `serial` is part of every punch's identity and never empty."""
+
+    serial: str
+    model: str = ""
+    firmware: str = ""
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Counts from the terminal's size table; None where the terminal does not tell."""
+
+    users: int | None = None
+    records: int | None = None
+    record_capacity: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person as enrolled in a terminal. Passwords and templates are never read into it.
+
+    `name_raw` holds the name's bytes as the terminal stored them (they may be cut
+    inside a character); `name` is their text in the terminal's encoding, with
+    a visible replacement for what does not decode.
+    """
+
+    uid: int
+    pin: str
+    name: str
+    name_raw: bytes
+    privilege: int = 0
+    card: int = 0

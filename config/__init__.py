@@ -1,0 +1,1 @@
+"""Settings files: read once, checked whole, given on as frozen values."""

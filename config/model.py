@@ -1,0 +1,169 @@
+"""Every key of edge.toml and central.toml, with its default. The one place where a default stands."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from attendance.terminal import Terminal
+from config.fields import Duration, Encoding, Id, Zone
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+CommKey = Annotated[int, Field(ge=0, le=999_999)]
+
+DEFAULT_GROUP = "default"
+"""The terminal group of a site that has only one."""
+
+
+class Section(BaseModel):
+    """A table of a settings file: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+class Mqtt(Section):
+    """How to reach the broker."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Mqtt":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.cert_file is not None and self.ca_file is None:
+            raise ValueError("cert_file needs ca_file, the authority that signed the broker's certificate")
+        return self
+
+
+class CentralMqtt(Mqtt):
+    """The centre's side: it may run the broker itself."""
+
+    embedded: bool = False
+
+
+class Edge(Section):
+    """The edge itself."""
+
+    id: Id
+    timezone: Zone = ZoneInfo("Asia/Jakarta")
+    state_dir: Path = Path("/var/lib/hadir")
+
+
+class TerminalSettings(Section):
+    """One `[[terminal]]`."""
+
+    id: Id
+    driver: Literal["zk", "pyzk", "zk-push", "file"] = "zk"
+    host: str = ""
+    port: Port = 4370
+    transport: Literal["tcp", "udp", "auto"] = "tcp"
+    comm_key: CommKey = Field(default=0, repr=False)
+    comm_key_file: Path | None = None
+    every: Duration = timedelta(seconds=60)
+    live: bool = False
+    group: str = Field(default=DEFAULT_GROUP, min_length=1)
+    since: date | None = None
+    timezone: Zone | None = None
+    unit: str | None = None
+    encoding: Encoding = "utf-8"
+    timeout: Duration = timedelta(seconds=10)
+
+    @property
+    def polled(self) -> bool:
+        """Whether we dial this terminal (True), or it dials in or is carried by hand."""
+        return self.driver in ("zk", "pyzk")
+
+    @model_validator(mode="after")
+    def _host_given(self) -> "TerminalSettings":
+        if self.polled and not self.host:
+            raise ValueError("host is missing: the terminal's address, for example 192.0.2.10")
+        return self
+
+
+class EdgeConfig(Section):
+    """edge.toml."""
+
+    edge: Edge
+    mqtt: Mqtt = Mqtt()
+    terminal: tuple[TerminalSettings, ...] = ()
+
+    @field_validator("terminal")
+    @classmethod
+    def _ids_unique(cls, terminals: tuple[TerminalSettings, ...]) -> tuple[TerminalSettings, ...]:
+        seen: set[str] = set()
+        for terminal in terminals:
+            if terminal.id in seen:
+                raise ValueError(f"two terminals have the id {terminal.id!r}; each needs its own")
+            seen.add(terminal.id)
+        return terminals
+
+    def device(self, settings: TerminalSettings) -> Terminal:
+        """What a driver needs to know about one terminal."""
+        return Terminal(
+            id=settings.id,
+            host=settings.host,
+            port=settings.port,
+            transport=settings.transport,
+            comm_key=settings.comm_key,
+            zone=settings.timezone or self.edge.timezone,
+            encoding=settings.encoding,
+            timeout=settings.timeout,
+        )
+
+
+class Database(Section):
+    """Where the centre keeps everything."""
+
+    url: str = Field(default="sqlite:////var/lib/hadir/central.db", repr=False)
+    url_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        scheme = url.partition(":")[0]
+        if scheme not in ("sqlite", "postgresql+psycopg"):
+            right = "sqlite:////var/lib/hadir/central.db or postgresql+psycopg://user@host/name"
+            raise ValueError(f"{scheme!r} is no database that hadir knows; write {right}")
+        return url
+
+
+class Console(Section):
+    """The web console of the centre."""
+
+    listen: str = "127.0.0.1:8080"
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str) -> str:
+        try:
+            parts = urlsplit(f"//{listen}")
+            if parts.hostname and parts.port:
+                return listen
+        except ValueError:
+            pass
+        raise ValueError(f"{listen!r} is no address; write host:port, for example 127.0.0.1:8080")
+
+
+class Scoring(Section):
+    """Which rules decide the score."""
+
+    policy: str = "tulang-bawang"
+
+
+class CentralConfig(Section):
+    """central.toml."""
+
+    database: Database = Database()
+    mqtt: CentralMqtt = CentralMqtt()
+    console: Console = Console()
+    scoring: Scoring = Scoring()

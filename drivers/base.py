@@ -1,0 +1,88 @@
+"""What every driver of terminals offers. Protocols only; no code, no network."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from attendance.punch import BadRecord, RawPunch
+from attendance.terminal import Identity, Sizes, Terminal, User
+
+
+class Session(Protocol):
+    """One open conversation with a terminal, used by one thread.
+
+    Every method may raise a DeviceError; after one that is not DeviceRefused or
+    Unsupported the session is over and only closing it is allowed.
+    """
+
+    def identify(self) -> Identity:
+        """Serial number, model and firmware. Raises Unsupported if there is no serial."""
+        ...
+
+    def read_clock(self) -> datetime:
+        """The terminal's own wall time, naive, whole seconds."""
+        ...
+
+    def read_sizes(self) -> Sizes:
+        """How many records and users the terminal says it holds."""
+        ...
+
+    def read_log(self) -> Iterator[RawPunch | BadRecord]:
+        """Every record of the attendance log, in the terminal's order.
+
+        The whole log is received and checked before the first item is given:
+        a transfer that breaks raises and gives nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class CanReadUsers(Protocol):
+    """A session that can list the people enrolled in its terminal."""
+
+    def read_users(self) -> Iterator[User]:
+        """Everyone enrolled, without passwords or templates."""
+        ...
+
+
+@runtime_checkable
+class CanListen(Protocol):
+    """A session that tells of punches as they are made."""
+
+    def listen(self, *, quiet: timedelta) -> Iterator[RawPunch | BadRecord | None]:
+        """Punches as they happen; None after each quiet spell and as soon as one is due.
+
+        The terminal is told that a punch was received only when the *next* item is
+        asked for: make it durable before that. A peer that closes raises DeviceUnreachable.
+        """
+        ...
+
+
+@runtime_checkable
+class CanSetClock(Protocol):
+    """A session that can set its terminal's clock."""
+
+    def set_clock(self, wall_time: datetime) -> None:
+        """Set the terminal's wall clock to a naive local time."""
+        ...
+
+
+class Driver(Protocol):
+    """Stateless; one per kind of terminal."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration (`driver = "..."`)."""
+        ...
+
+    def check(self, terminal: Terminal, options: Mapping[str, object]) -> None:
+        """Refuse settings that can never work. No network. Raises ConfigError."""
+        ...
+
+    def open(self, terminal: Terminal) -> AbstractContextManager[Session]:
+        """Connect, authenticate, and give a session; leaving it releases the terminal.
+
+        Raises DeviceUnreachable, DeviceTimeout, DeviceRefused, RemoteProtocolError.
+        """
+        ...

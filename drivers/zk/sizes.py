@@ -1,0 +1,65 @@
+"""The size table (command 50): i32 words, in tables of 80, 92 or 112 bytes, or four zero bytes.
+
+Source: captured bodies of F18, K20, SpeedFace-H5L; see tests/golden.
+"""
+
+from dataclasses import dataclass, fields
+from struct import Struct, unpack_from
+from typing import Final
+
+from attendance.errors import RemoteProtocolError
+from attendance.terminal import Sizes
+
+_WORD: Final = Struct("<i")
+_OFFSETS: Final = {
+    "users": 16,
+    "fingers": 24,
+    "records": 32,
+    "oplog": 40,
+    "finger_capacity": 56,
+    "user_capacity": 60,
+    "record_capacity": 64,
+    "fingers_free": 68,
+    "users_free": 72,
+    "records_free": 76,
+}
+SHORTEST_TABLE: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeTable:
+    """The words of the table whose meaning is known."""
+
+    users: int = 0
+    fingers: int = 0
+    records: int = 0
+    oplog: int = 0
+    finger_capacity: int = 0
+    user_capacity: int = 0
+    record_capacity: int = 0
+    fingers_free: int = 0
+    users_free: int = 0
+    records_free: int = 0
+
+    def to_bytes(self, length: int = 92) -> bytes:
+        """The table as a terminal sends it."""
+        body = bytearray(length)
+        for field in fields(self):
+            _WORD.pack_into(body, _OFFSETS[field.name], getattr(self, field.name))
+        return bytes(body)
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "SizeTable | None":
+        """Read a table; None for the short form that tells nothing (AK3750: four bytes).
+
+        Raises RemoteProtocolError for any other length below 80.
+        """
+        if len(body) == _WORD.size:
+            return None
+        if len(body) < SHORTEST_TABLE:
+            raise RemoteProtocolError(f"a size table of {len(body)} bytes, should be 80, 92 or 112")
+        return cls(**{name: unpack_from("<i", body, offset)[0] for name, offset in _OFFSETS.items()})
+
+    def as_sizes(self) -> Sizes:
+        """The part that the driver interface knows."""
+        return Sizes(users=self.users, records=self.records, record_capacity=self.record_capacity or None)

@@ -1,0 +1,1 @@
+"""From punches to discipline: pure rules, and the step that reads and writes the central database."""

@@ -1,0 +1,1 @@
+"""The discipline database: its tables, its views, its migrations, and who may write what."""

@@ -1,0 +1,42 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, String
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant: timestamptz, or text `YYYY-MM-DDTHH:MM:SSZ` on SQLite (whole seconds)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite, which has no times of its own."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(20))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database; refuses a naive time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant must be aware")
+        value = value.astimezone(UTC).replace(microsecond=0)
+        return value.strftime(INSTANT_FORMAT) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database: aware, UTC."""
+        if isinstance(value, str):
+            return datetime.strptime(value, INSTANT_FORMAT).replace(tzinfo=UTC)
+        return value.astimezone(UTC) if value is not None else None
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+"""JSON text on SQLite, jsonb on PostgreSQL."""
