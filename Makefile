@@ -1,0 +1,69 @@
+# Developer's entry points. Bare `make` lists them. Everything is installed into $(VENV), from hashed locks.
+
+VENV ?= .venv
+PYTHON ?= python3
+TEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOCKED := $(PIP) install --quiet --require-hashes
+SOURCES := attendance config daemon drivers scoring sync
+COVERAGE_FLOOR := 85
+
+export PYTHONSAFEPATH := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check static wheel bench lock clean debian-venv debian-test
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.runtime ## run the whole system on this machine, with simulated terminals
+	$(BIN)/hadir demo
+
+test: debian-test $(VENV)/.dev ## run every test, with a real Mosquitto and a real PostgreSQL
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: debian-test static wheel ## what must hold before a merge: format, lint, types, layers, tests, wheel
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TEST_ARGS)
+
+static: $(VENV)/.dev ## format, lint, types and layers only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+wheel: $(VENV)/.dev ## build the wheel, install it elsewhere and start it from an empty directory
+	devtools/try_wheel $(BIN)/python
+
+bench: $(VENV)/.runtime ## measure reading a log and the whole path
+	$(BIN)/python -P bench/run.py
+
+lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
+	devtools/lock $(BIN)/python
+
+clean: ## remove what the other targets made, the environment included
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+
+# The environment: emptied when a lock or the build changes.
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | debian-venv
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hadir needs Python 3.11 or newer; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(LOCKED) --requirement requirements/build.txt
+	$(LOCKED) --requirement requirements/runtime.txt
+	$(PIP) install --quiet --no-deps --no-index --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(LOCKED) --requirement requirements/dev.txt
+	touch $@
+
+# Debian packages: installed when make runs as root, else named.
+
+debian-venv:
+	@devtools/debian_packages $(PYTHON) python3-venv
+
+debian-test:
+	@devtools/debian_packages $(PYTHON) python3-venv mosquitto postgresql systemd
