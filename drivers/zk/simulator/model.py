@@ -1,0 +1,297 @@
+"""What a simulated terminal is and holds: identity, people, log, clock. No protocol, no network."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from attendance.clock import Clock, SystemClock
+from attendance.errors import LocalProtocolError
+from attendance.punch import RawPunch, Source
+from attendance.terminal import User
+from drivers.zk.records import ATT40_BYTES, PIN_BYTES, USER72_BYTES, pack_att40, pack_user72, unpack_users72
+from drivers.zk.sizes import SizeTable
+
+Listener = Callable[[RawPunch], None]
+"""Told of every punch on the thread that makes it; must not block."""
+
+MAX_CODE: Final = 0xFF
+NOTHING_TOLD: Final = 4
+"""Length of the AK3750's size table, all zero."""
+
+WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
+
+
+class EmptyReply(Enum):
+    """How firmware answers a buffered read of a table without records; all three have been seen."""
+
+    FOUR_ZERO_BYTES = 1501
+    REFUSED = 2001
+    NOT_AVAILABLE = 4989
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firmware:
+    """In what firmware versions differ on the wire.
+
+    `packet_bytes` is the most that one DATA packet carries: 1008 on JZ4725, 65528 on newer
+    TFT terminals. `sizes_bytes` is the length of the size table: 4, 80, 92 or 112.
+    """
+
+    version: str = "Ver 6.60 Jan 13 2016"
+    packet_bytes: int = 65528
+    inline_bytes: int = 1024
+    sizes_bytes: int = 92
+    unknown_option: int = 2001
+    empty_reply: EmptyReply = EmptyReply.FOUR_ZERO_BYTES
+    pin_width: int = 9
+
+
+@dataclass(kw_only=True, eq=False)
+class SimulatedTerminal:
+    """A terminal of the 40-byte log and 72-byte users. Safe to use from several threads.
+
+    Its wall clock shows true time in `zone` plus `offset`. When the log is full the oldest
+    record is overwritten. A punch is taken even while a client holds the terminal disabled,
+    as face models do. `shown_records`, where set, is the count that the size table tells
+    instead of the true one.
+    """
+
+    serial: str = "SIM0000000001"
+    model: str = "HADIR-SIM"
+    platform: str = "ZMM220_TFT"
+    firmware: Firmware = Firmware()
+    comm_key: int = 0
+    zone: ZoneInfo = WESTERN_TIME
+    offset: timedelta = timedelta(0)
+    user_capacity: int = 5_000
+    record_capacity: int = 200_000
+    shown_records: int | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    options: dict[str, str] = field(default_factory=dict)
+    _lock: threading.RLock = field(init=False, repr=False, default_factory=threading.RLock)
+    _log: bytearray = field(init=False, repr=False, default_factory=bytearray)
+    _users: dict[int, bytes] = field(init=False, repr=False, default_factory=dict)
+    _uids: dict[str, int] = field(init=False, repr=False, default_factory=dict)
+    _listeners: list[Listener] = field(init=False, repr=False, default_factory=list)
+    _session: int = field(init=False, repr=False, default=0)
+    _disabled_until: float | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Give the options every client asks for; those passed in win."""
+        self.options = _first_options(self) | self.options
+
+    # -- punches and the log
+
+    def punch(self, pin: str, *, at: datetime | None = None, verify: int = 1, state: int = 0) -> RawPunch:
+        """Somebody identifies himself: the record is in the log when this returns, and listeners were told.
+
+        `at` is the terminal's wall time if naive, an instant if aware, and the clock's now if None.
+        Raises LocalProtocolError for a pin or a code that no terminal could store.
+        """
+        wall_time = self.wall_time() if at is None else self._on_the_wall(at)
+        punch = RawPunch(
+            pin=pin,
+            wall_time=wall_time.replace(microsecond=0),
+            verify_code=verify,
+            state_code=state,
+        )
+        self.store(punch)
+        return punch
+
+    def store(self, punch: RawPunch) -> None:
+        """Append a punch as it is given, and tell the listeners."""
+        _check_punch(punch)
+        with self._lock:
+            self.load(pack_att40(punch, self._uids.get(punch.pin, 0)))
+            listeners = list(self._listeners)
+        live = replace(punch, source=Source.LIVE)
+        for tell in listeners:
+            tell(live)
+
+    def add_raw_record(self, raw: bytes) -> None:
+        """Append 40 bytes of any content, such as a corrupt record; nobody is told."""
+        if len(raw) != ATT40_BYTES:
+            raise LocalProtocolError(f"a record has {ATT40_BYTES} bytes, not {len(raw)}")
+        self.load(raw)
+
+    def load(self, records: bytes) -> None:
+        """Append whole records, given back to back; nobody is told."""
+        if len(records) % ATT40_BYTES:
+            raise LocalProtocolError(f"{len(records)} bytes are not whole records of {ATT40_BYTES}")
+        with self._lock:
+            self._log += records
+            del self._log[: max(0, len(self._log) - self.record_capacity * ATT40_BYTES)]
+
+    def clear(self) -> None:
+        """Empty the log."""
+        with self._lock:
+            self._log.clear()
+
+    def log(self) -> bytes:
+        """The log as it is now: records of 40 bytes back to back."""
+        with self._lock:
+            return bytes(self._log)
+
+    @property
+    def record_count(self) -> int:
+        """How many records the log holds."""
+        return len(self._log) // ATT40_BYTES
+
+    def on_punch(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` told of every punch from now on; gives a function that ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return end
+
+    # -- people
+
+    def enrol(self, users: Iterable[User]) -> None:
+        """Add people; one with an uid in use takes its place."""
+        for user in users:
+            self.write_user(pack_user72(user))
+
+    def write_user(self, raw: bytes) -> None:
+        """Insert or replace by uid from a 72-byte record.
+
+        Raises LocalProtocolError for a wrong length, no pin, a pin of another uid, or a full terminal.
+        """
+        if len(raw) != USER72_BYTES:
+            raise LocalProtocolError(f"a user has {USER72_BYTES} bytes, not {len(raw)}")
+        for user in unpack_users72(raw, "utf-8"):
+            with self._lock:
+                self._check_user(user)
+                self.delete_user(user.uid)
+                self._users[user.uid] = raw
+                self._uids[user.pin] = user.uid
+
+    def delete_user(self, uid: int) -> bool:
+        """Forget a person; False if there is none with this uid."""
+        with self._lock:
+            if self._users.pop(uid, None) is None:
+                return False
+            self._uids = {pin: other for pin, other in self._uids.items() if other != uid}
+            return True
+
+    def user_records(self) -> bytes:
+        """Everyone enrolled: records of 72 bytes back to back, by uid."""
+        with self._lock:
+            return b"".join(raw for _uid, raw in sorted(self._users.items()))
+
+    def users(self) -> list[User]:
+        """Everyone enrolled, by uid."""
+        return list(unpack_users72(self.user_records(), "utf-8"))
+
+    @property
+    def user_count(self) -> int:
+        """How many people are enrolled."""
+        return len(self._users)
+
+    # -- clock and state
+
+    def wall_time(self) -> datetime:
+        """What the terminal's display shows: naive, whole seconds."""
+        return self._on_the_wall(self.clock.now())
+
+    def set_wall_time(self, wall_time: datetime) -> None:
+        """Set the display; the offset to true time follows from it."""
+        self.offset = timedelta(0)
+        self.offset = wall_time - self.wall_time()
+
+    def disable(self, seconds: int = 0) -> None:
+        """Lock the keys; with `seconds` it ends by itself, else at `enable`."""
+        self._disabled_until = self.clock.monotonic() + seconds if seconds else float("inf")
+
+    def enable(self) -> None:
+        """Unlock the keys."""
+        self._disabled_until = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether people may use it: not so while a client holds it disabled."""
+        return self._disabled_until is None or self.clock.monotonic() >= self._disabled_until
+
+    def next_session(self) -> int:
+        """A session id (u16, never 0) that differs from the last ones."""
+        with self._lock:
+            start = self._session or int(self.clock.now().timestamp())
+            self._session = start % 0xFFFF + 1
+            return self._session
+
+    def size_table(self) -> bytes:
+        """The body of the reply to GET_SIZES."""
+        if self.firmware.sizes_bytes == NOTHING_TOLD:
+            return bytes(NOTHING_TOLD)
+        with self._lock:
+            users, records = self.user_count, self.record_count
+        table = SizeTable(
+            users=users,
+            records=records if self.shown_records is None else self.shown_records,
+            user_capacity=self.user_capacity,
+            record_capacity=self.record_capacity,
+            users_free=self.user_capacity - users,
+            records_free=self.record_capacity - records,
+        )
+        return table.to_bytes(self.firmware.sizes_bytes)
+
+    def _on_the_wall(self, at: datetime) -> datetime:
+        if at.tzinfo is None:
+            return at
+        return (at.astimezone(self.zone).replace(tzinfo=None) + self.offset).replace(microsecond=0)
+
+    def _check_user(self, user: User) -> None:
+        if not user.pin or user.pin == "0" or not user.uid:
+            raise LocalProtocolError("a user needs a uid and a pin")
+        if self._uids.get(user.pin, user.uid) != user.uid:
+            raise LocalProtocolError(f"pin {user.pin} belongs to another user")
+        if user.uid not in self._users and len(self._users) >= self.user_capacity:
+            raise LocalProtocolError(f"the terminal is full: {self.user_capacity} users")
+
+
+def _check_punch(punch: RawPunch) -> None:
+    pin = punch.pin
+    if not (pin.isascii() and pin.isprintable() and 0 < len(pin) <= PIN_BYTES):
+        raise LocalProtocolError(f"a pin is 1 to {PIN_BYTES} printable ASCII characters, not {pin!r}")
+    for name, code in (("verify", punch.verify_code), ("state", punch.state_code)):
+        if not 0 <= code <= MAX_CODE:
+            raise LocalProtocolError(f"a {name} code is 0 to {MAX_CODE}, not {code}")
+
+
+def _first_options(terminal: SimulatedTerminal) -> dict[str, str]:
+    tail = sum(terminal.serial.encode()) & 0xFFFFFF
+    return {
+        "~SerialNumber": terminal.serial,
+        "~DeviceName": terminal.model,
+        "~Platform": terminal.platform,
+        "~OS": "1",
+        "~OEMVendor": "hadir",
+        "~ProductTime": "2016-01-13 10:00:00",
+        "~ZKFPVersion": "10",
+        "~PIN2Width": str(terminal.firmware.pin_width),
+        "~SSR": "1",
+        "~ExtendFmt": "0",
+        "~UserExtFmt": "0",
+        "ExtendOPLog": "0",
+        "WorkCode": "0",
+        "CompatOldFirmware": "0",
+        "FaceFunOn": "0",
+        "FingerFunOn": "1",
+        "ZKFaceVersion": "0",
+        "~IsOnlyRFMachine": "0",
+        "~MaxUserCount": str(terminal.user_capacity // 100),
+        "~MaxAttLogCount": str(terminal.record_capacity // 10_000),
+        "DeviceID": "1",
+        "IPAddress": "192.0.2.10",
+        "NetMask": "255.255.255.0",
+        "GATEIPAddress": "192.0.2.1",
+        "MAC": "02:00:5e:" + ":".join(f"{byte:02x}" for byte in tail.to_bytes(3, "big")),
+    }

@@ -1,0 +1,98 @@
+"""Simulated terminals for tests: made, filled and served in one line."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from attendance.terminal import Terminal, User
+from drivers.zk.simulator.faults import Fault
+from drivers.zk.simulator.model import Firmware, SimulatedTerminal
+from drivers.zk.simulator.server import TerminalServer
+
+START = datetime(2026, 1, 5, 7, 30)
+"""The wall time of the first record that `some_terminal` holds."""
+
+
+def some_terminal(
+    *,
+    serial: str = "SIM0000000001",
+    users: int = 10,
+    records: int = 0,
+    comm_key: int = 0,
+    firmware: Firmware | None = None,
+) -> SimulatedTerminal:
+    """A terminal with pins 1001, 1002, ... and records one minute apart from START on, pin after pin."""
+    terminal = SimulatedTerminal(
+        serial=serial,
+        comm_key=comm_key,
+        firmware=firmware or Firmware(),
+        zone=ZoneInfo("Asia/Jakarta"),
+    )
+    terminal.enrol(
+        User(uid=uid, pin=str(1000 + uid), name="", name_raw=f"Pegawai {uid}".encode())
+        for uid in range(1, users + 1)
+    )
+    for number in range(records):
+        pin = str(1001 + number % max(users, 1))
+        terminal.punch(pin, at=START + timedelta(minutes=number), state=number % 2)
+    return terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A terminal that is being served on loopback."""
+
+    terminal: SimulatedTerminal
+    server: TerminalServer
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return self.server.port
+
+    def as_configured(self, timeout_s: float = 5.0) -> Terminal:
+        """The same terminal as a driver's caller names it."""
+        return Terminal(
+            id="lobi",
+            host="127.0.0.1",
+            port=self.port,
+            comm_key=self.terminal.comm_key,
+            zone=self.terminal.zone,
+            timeout=timedelta(seconds=timeout_s),
+        )
+
+
+@contextmanager
+def serving(terminal: SimulatedTerminal, faults: Sequence[Fault] = ()) -> Iterator[Running]:
+    """Serve a terminal on a free loopback port while the block lasts."""
+    with TerminalServer(terminal, faults=faults) as server:
+        yield Running(terminal, server)
+
+
+@contextmanager
+def running_terminal(
+    *,
+    users: int = 10,
+    records: int = 0,
+    comm_key: int = 0,
+    firmware: Firmware | None = None,
+    faults: Sequence[Fault] = (),
+) -> Iterator[Running]:
+    """Make a terminal as `some_terminal` does and serve it while the block lasts."""
+    terminal = some_terminal(users=users, records=records, comm_key=comm_key, firmware=firmware)
+    with serving(terminal, faults) as running:
+        yield running
+
+
+@contextmanager
+def running_terminals(count: int, *, users: int = 10, records: int = 0) -> Iterator[list[Running]]:
+    """As many terminals, SIM0000000001 and on."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                serving(some_terminal(serial=f"SIM{number:010d}", users=users, records=records))
+            )
+            for number in range(1, count + 1)
+        ]
