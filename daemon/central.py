@@ -1,0 +1,52 @@
+"""The centre: database, broker if embedded, ingest. Put together here by hand."""
+
+import logging
+import threading
+from contextlib import ExitStack
+
+from attendance.clock import Clock, SystemClock
+from config.model import CentralConfig
+from daemon.heartbeat import beat_until, stop_on_signals
+from daemon.mqtt import broker_address
+from daemon.threads import Supervised
+from sync.central.store import initialise, open_engine
+from sync.ingest import Ingest
+
+_log = logging.getLogger(__name__)
+JOIN_S = 5.0
+
+
+def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
+    """Run until SIGTERM or SIGINT; a batch that is being committed is finished first."""
+    clock = clock or SystemClock()
+    stop = threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(stop_on_signals(stop))
+        engine = open_engine(settings.database.url)
+        stack.callback(engine.dispose)
+        initialise(engine)
+        if settings.mqtt.embedded:
+            _start_broker(settings, stack)
+        ingest = Ingest(engine, broker_address(settings.mqtt), clock=clock)
+        thread = Supervised("ingest", ingest.run, stop, clock)
+        thread.start()
+        _log.info(
+            "the centre receives from %s:%d", settings.mqtt.host, settings.mqtt.port, extra={"action": "central_started"}
+        )
+        beat_until(stop, clock, status=ingest.status, alive=ingest.alive)
+        thread.join(JOIN_S)
+        _log.info("the centre ends", extra={"action": "central_stopped"})
+    return 0
+
+
+def _start_broker(settings: CentralConfig, stack: ExitStack) -> None:
+    from sync.embedded import EmbeddedBroker  # noqa: PLC0415 - an extra that only the embedded broker needs
+
+    stack.enter_context(
+        EmbeddedBroker(
+            settings.mqtt.host,
+            settings.mqtt.port,
+            username=settings.mqtt.username,
+            password=settings.mqtt.password,
+        )
+    )

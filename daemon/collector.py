@@ -1,0 +1,301 @@
+"""One terminal's cycle: identify, measure the clock, read, make durable, listen. One thread a terminal."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from attendance.clock import Clock
+from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable
+from attendance.normalise import normalise
+from attendance.punch import BadRecord, Punch, RawPunch
+from attendance.terminal import Identity, Sizes, Terminal
+from config.model import TerminalSettings
+from daemon.backoff import delay
+from drivers.base import CanListen, Driver, Session
+from sync.envelope import TerminalHealth, WireTerminal, clean_text
+from sync.outbox import Outbox, TerminalMemory
+
+_log = logging.getLogger(__name__)
+
+FULL_READ_EVERY: Final = timedelta(minutes=15)
+"""A log whose count has not moved is still read whole this often: a count can lie."""
+
+LONGEST_BACKOFF: Final = timedelta(minutes=10)
+LISTEN_QUIET: Final = timedelta(milliseconds=500)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+PAGE: Final = 5000
+"""Punches put into the outbox in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What one contact with a terminal showed."""
+
+    identity: Identity
+    sizes: Sizes
+    offset_s: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOffset:
+    """The clock offset just measured, and since when it holds: the contact before. None: for nothing yet."""
+
+    seconds: float
+    since: datetime | None
+
+
+class Collector:
+    """Reads one terminal into the outbox. `run` lives in one thread; `poke` and `stop` come from others."""
+
+    def __init__(
+        self,
+        settings: TerminalSettings,
+        terminal: Terminal,
+        driver: Driver,
+        outbox: Outbox,
+        report: Callable[[TerminalHealth], None],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._terminal = terminal
+        self._driver = driver
+        self._outbox = outbox
+        self._report = report
+        self._clock = clock
+        self._due = threading.Event()
+        self._wake = threading.Event()
+        self._failures = 0
+        self._last: Contact | None = None
+        self._bad_told: set[bytes] = set()
+
+    @property
+    def id(self) -> str:
+        """The terminal's id."""
+        return self._settings.id
+
+    def poke(self) -> None:
+        """Say that a poll is due."""
+        self._due.set()
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Make `run` look at its stop event now."""
+        self._wake.set()
+
+    def poll_once(self) -> int:
+        """One whole read in a session of its own; how many entries were new. Raises DeviceError, OutboxError."""
+        try:
+            with self._driver.open(self._terminal) as session:
+                new = self._poll(session, whole=True)
+        except DeviceError as error:
+            self._report_failure(error)
+            raise
+        return new
+
+    def run(self, stop: threading.Event) -> None:
+        """Poll when due, listen in between where the settings say so, and come back after failures."""
+        while not stop.is_set():
+            self._due.clear()
+            self._wake.clear()
+            try:
+                with self._driver.open(self._terminal) as session:
+                    self._poll(session)
+                    if self._settings.live and isinstance(session, CanListen):
+                        self._listen(session, session, stop)
+            except DeviceError as error:
+                if not stop.is_set():
+                    self._failed(error)
+                    self._rest(stop)
+                continue
+            self._wait_until_due(stop)
+
+    def _wait_until_due(self, stop: threading.Event) -> None:
+        while not (self._due.is_set() or stop.is_set()):
+            self._clock.wait(self._wake, 60)
+            self._wake.clear()
+
+    def _rest(self, stop: threading.Event) -> None:
+        """After a failure: wait out the back-off, whatever the schedule says."""
+        pause = delay(
+            self._failures,
+            first=min(self._settings.every, LONGEST_BACKOFF) / 4,
+            longest=LONGEST_BACKOFF,
+            chance=random.random(),  # noqa: S311 - a spread, not a secret
+        )
+        self._clock.wait(stop, pause.total_seconds())
+
+    # --- one poll ----------------------------------------------------------------------
+
+    def _poll(self, session: Session, *, whole: bool = False) -> int:
+        started = self._clock.now()
+        contact = self._meet(session)
+        memory = self._outbox.recall(self.id)
+        new = 0
+        if whole or self._must_read(contact, memory, started):
+            new = self._read_all(session, contact, memory, started)
+        self._succeeded(contact)
+        if new:
+            _log.info(
+                "terminal %s: %d new records",
+                self.id,
+                new,
+                extra={"action": "collected", "terminal": self.id},
+            )
+        return new
+
+    def _meet(self, session: Session) -> Contact:
+        identity = session.identify()
+        asked = self._clock.monotonic()
+        wall_time = session.read_clock()
+        now = self._clock.now()
+        round_trip = timedelta(seconds=self._clock.monotonic() - asked)
+        there = wall_time.replace(tzinfo=self._terminal.zone).astimezone(UTC)
+        # The terminal answers in whole seconds, cut off: half a second is its mean error.
+        offset = there + timedelta(seconds=0.5) - (now - round_trip / 2)
+        return Contact(identity, session.read_sizes(), round(offset.total_seconds(), 1), now)
+
+    def _must_read(self, contact: Contact, memory: TerminalMemory | None, now: datetime) -> bool:
+        if memory is None or memory.serial != contact.identity.serial or not contact.sizes.records:
+            return True
+        if memory.last_full_read_at is None or now - memory.last_full_read_at >= FULL_READ_EVERY:
+            return True
+        return contact.sizes.records != memory.records
+
+    def _read_all(
+        self, session: Session, contact: Contact, memory: TerminalMemory | None, started: datetime
+    ) -> int:
+        """The whole log into the outbox, a page a transaction; the cursor moves with the last page."""
+        items = iter(session.read_log())
+        facts = self._facts(contact)
+        total = new = 0
+        offset = KnownOffset(contact.offset_s, memory.last_contact_at if memory else None)
+        while page := list(islice(items, PAGE)):
+            new += self._put(facts, page, offset)
+            total += len(page)
+        self._outbox.put(
+            self.id,
+            facts,
+            (),
+            coverage=(started, total),
+            memory=TerminalMemory(
+                serial=facts.serial, records=total, last_full_read_at=started, last_contact_at=started
+            ),
+        )
+        return new
+
+    def _put(
+        self, facts: WireTerminal, page: Iterable[RawPunch | BadRecord], offset: KnownOffset
+    ) -> int:
+        bad = [item for item in page if isinstance(item, BadRecord)]
+        punches = [self._normalised(item, facts, offset) for item in page if isinstance(item, RawPunch)]
+        for record in bad:
+            self._tell_bad(record)
+        return self._outbox.put(self.id, facts, punches, bad)
+
+    def _normalised(self, raw: RawPunch, facts: WireTerminal, offset: KnownOffset) -> Punch:
+        plain = self._with_offset(raw, facts, None)
+        if offset.since is None or plain.at < offset.since:
+            return plain
+        return self._with_offset(raw, facts, offset.seconds)
+
+    def _with_offset(self, raw: RawPunch, facts: WireTerminal, offset_s: float | None) -> Punch:
+        return normalise(
+            raw,
+            serial=facts.serial,
+            terminal=self.id,
+            zone=self._terminal.zone,
+            now=self._clock.now(),
+            clock_offset_s=offset_s,
+        )
+
+    def _tell_bad(self, record: BadRecord) -> None:
+        """Once for each record: every whole read brings it again."""
+        if record.raw not in self._bad_told:
+            self._bad_told.add(record.raw)
+            _log.warning(
+                "terminal %s: record %d cannot be a punch and is kept as evidence: %s",
+                self.id,
+                record.position,
+                record.reason,
+                extra={"action": "bad_record", "terminal": self.id},
+            )
+
+    def _facts(self, contact: Contact) -> WireTerminal:
+        since = self._settings.since
+        return WireTerminal(
+            serial=contact.identity.serial,
+            group=self._settings.group,
+            timezone=self._terminal.zone.key,
+            unit=self._settings.unit,
+            since=since.isoformat() if since else None,
+        )
+
+    # --- live events -------------------------------------------------------------------
+
+    def _listen(self, session: Session, listener: CanListen, stop: threading.Event) -> None:
+        """Events until stopped; polls on the same session when due. Each is durable before the next is asked for."""
+        for item in listener.listen(quiet=LISTEN_QUIET):
+            contact = self._last
+            if item is not None and contact is not None:
+                self._put(self._facts(contact), [item], KnownOffset(contact.offset_s, _LONG_AGO))
+            if stop.is_set():
+                return
+            if self._due.is_set():
+                self._due.clear()
+                self._poll(session)
+
+    # --- health ------------------------------------------------------------------------
+
+    def _succeeded(self, contact: Contact) -> None:
+        if self._failures:
+            _log.info(
+                "terminal %s is back", self.id, extra={"action": "terminal_back", "terminal": self.id}
+            )
+        self._failures = 0
+        self._last = contact
+        self._report(
+            TerminalHealth(
+                terminal=self.id,
+                state="online",
+                at=contact.at,
+                serial=contact.identity.serial,
+                model=clean_text(contact.identity.model),
+                firmware=clean_text(contact.identity.firmware),
+                last_seen_at=contact.at,
+                clock_offset_s=contact.offset_s,
+                records=contact.sizes.records,
+                capacity=contact.sizes.record_capacity,
+            )
+        )
+
+    def _failed(self, error: DeviceError) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            _log.warning(
+                "terminal %s: %s", self.id, error, extra={"action": "terminal_lost", "terminal": self.id}
+            )
+        self._report_failure(error)
+
+    def _report_failure(self, error: DeviceError) -> None:
+        state = "failing"
+        if isinstance(error, DeviceUnreachable):
+            state = "unreachable"
+        elif isinstance(error, DeviceRefused):
+            state = "refused"
+        last = self._last
+        self._report(
+            TerminalHealth(
+                terminal=self.id,
+                state=state,  # type: ignore[arg-type]
+                at=self._clock.now(),
+                serial=last.identity.serial if last else None,
+                last_seen_at=last.at if last else None,
+                error=clean_text(str(error)),
+            )
+        )

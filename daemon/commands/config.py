@@ -1,0 +1,44 @@
+"""`hadir config check` and `hadir config init`."""
+
+import argparse
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from config.load import load_any
+from config.model import EdgeConfig
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("config", help="check a settings file, or write a starting one")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser(
+        "check", help="say whether a settings file is right", epilog="example: hadir config check /etc/hadir/edge.toml"
+    )
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print facts for machines")
+    check.set_defaults(func=_check)
+    init = actions.add_parser(
+        "init", help="print a commented starting file", epilog="example: hadir config init edge > edge.toml"
+    )
+    init.add_argument("kind", choices=("edge", "central"))
+    init.set_defaults(func=_init)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    settings = load_any(arguments.file)
+    kind = "edge" if isinstance(settings, EdgeConfig) else "central"
+    facts: dict[str, object] = {"file": str(arguments.file), "kind": kind}
+    summary = ""
+    if isinstance(settings, EdgeConfig):
+        facts["edge"] = settings.edge.id
+        facts["terminals"] = [terminal.id for terminal in settings.terminal]
+        summary = f" {settings.edge.id} with {len(settings.terminal)} terminals"
+    print(json.dumps(facts) if arguments.json else f"{arguments.file}: right ({kind}{summary})")
+    return 0
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    print(files("config").joinpath(f"{arguments.kind}.sample.toml").read_text(encoding="utf-8"), end="")
+    return 0

@@ -1,0 +1,1 @@
+"""`hadir demo`: a small regency on one machine, on real parts."""

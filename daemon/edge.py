@@ -1,0 +1,108 @@
+"""The edge daemon: terminals in, batches out. Put together here by hand."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from attendance.clock import Clock, SystemClock
+from config.model import EdgeConfig
+from daemon.collector import Collector
+from daemon.heartbeat import beat_until, stop_on_signals
+from daemon.main import program_version
+from daemon.mqtt import broker_address
+from daemon.schedule import Schedule
+from daemon.threads import Supervised
+from drivers.table import driver_named
+from sync.outbox import Outbox
+from sync.publisher import Publisher
+
+_log = logging.getLogger(__name__)
+
+OUTBOX_FILE: Final = "outbox.db"
+DRAIN_S: Final = 3.0
+"""How long a stop waits for receipts of what is on its way; the outbox keeps the rest."""
+JOIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeParts:
+    """What one run of the edge is made of."""
+
+    outbox: Outbox
+    publisher: Publisher
+    collectors: Sequence[Collector]
+
+
+@contextmanager
+def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
+    """Open the outbox and put the parts together; nothing runs yet."""
+    devices = [(terminal, settings.device(terminal)) for terminal in settings.terminal if terminal.polled]
+    drivers = {terminal.id: driver_named(terminal.driver) for terminal, _ in devices}
+    for terminal, device in devices:
+        drivers[terminal.id].check(device, {})
+    with Outbox(settings.edge.state_dir / OUTBOX_FILE, edge=settings.edge.id) as outbox:
+        publisher = Publisher(
+            settings.edge.id, outbox, broker_address(settings.mqtt), clock=clock, version=program_version()
+        )
+        collectors = [
+            Collector(terminal, device, drivers[terminal.id], outbox, publisher.report, clock)
+            for terminal, device in devices
+        ]
+        yield EdgeParts(outbox, publisher, collectors)
+
+
+def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
+    """Run until SIGTERM or SIGINT; then send what can be sent within seconds, and end."""
+    clock = clock or SystemClock()
+    stop, publishing_ends = threading.Event(), threading.Event()
+    tell_passed_over(settings)
+    with stop_on_signals(stop), edge_parts(settings, clock) as parts:
+        publisher = Supervised("publisher", parts.publisher.run, publishing_ends, clock)
+        threads = [Supervised(f"terminal {part.id}", part.run, stop, clock) for part in parts.collectors]
+        schedule = Schedule()
+        every = {terminal.id: terminal.every for terminal in settings.terminal}
+        for part in parts.collectors:
+            schedule.every(part.id, every[part.id], part.poke)
+        for thread in (publisher, *threads):
+            thread.start()
+        schedule.start()
+        _log.info(
+            "edge %s runs with %d terminals", settings.edge.id, len(threads), extra={"action": "edge_started"}
+        )
+        beat_until(
+            stop,
+            clock,
+            status=lambda: f"{parts.outbox.queued()} punches wait for the centre",
+            alive=publisher.alive,
+            clock_stepped=schedule.clock_stepped,
+        )
+        schedule.stop()
+        for part in parts.collectors:
+            part.wake()
+        hanging = [thread.name for thread in threads if not thread.join(JOIN_S / max(len(threads), 1))]
+        parts.publisher.wait_drained(DRAIN_S)
+        publishing_ends.set()
+        publisher.join(JOIN_S)
+        _log.info(
+            "edge %s ends; %d punches wait in the outbox%s",
+            settings.edge.id,
+            parts.outbox.queued(),
+            f"; still busy: {', '.join(hanging)}" if hanging else "",
+            extra={"action": "edge_stopped"},
+        )
+    return 0
+
+
+def tell_passed_over(settings: EdgeConfig) -> None:
+    """Log the terminals that are not dialled from here."""
+    for terminal in settings.terminal:
+        if not terminal.polled:
+            _log.info(
+                "terminal %s is passed over: driver %s is not polled",
+                terminal.id,
+                terminal.driver,
+                extra={"action": "passed_over", "terminal": terminal.id},
+            )

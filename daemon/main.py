@@ -1,0 +1,86 @@
+"""The command line: finds the command, runs it, and turns errors into one line and an exit code."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from attendance.errors import AttendanceError, ConfigError
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+COMMANDS: Final = ("demo", "edge", "central", "load", "score", "explain", "terminal", "config", "simulate")
+"""Each is a module of daemon.commands with `register(subparsers)`."""
+
+_EXTRAS: Final = {
+    "sqlalchemy": "central",
+    "alembic": "central",
+    "holidays": "central",
+    "psycopg": "postgres",
+    "amqtt": "embedded",
+}
+
+_EPILOG: Final = """\
+examples:
+  hadir demo                                  see everything work on this machine
+  hadir config init edge > edge.toml          a commented starting file
+  hadir edge run --config edge.toml --once    read every terminal now, and deliver
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 done, 1 failed, 2 wrong usage or configuration."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.func(arguments)
+    except ConfigError as error:
+        return _complain(error, WRONG_USAGE)
+    except AttendanceError as error:
+        return _complain(error, FAILED)
+    except ModuleNotFoundError as error:
+        return _complain(_missing_extra(error), WRONG_USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return code
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"hadir: {error}".replace("\n", "\nhadir: "), file=sys.stderr)
+    return code
+
+
+def _missing_extra(error: ModuleNotFoundError) -> ConfigError:
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    if extra is None:
+        raise error
+    return ConfigError(f"this needs {package}, which is not installed: pip install 'hadir[{extra}]'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hadir",
+        description="Every punch from the office's attendance terminals, whole and on time, into the database.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hadir {program_version()}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"daemon.commands.{name}").register(subparsers)
+    return parser
+
+
+def program_version() -> str:
+    """The installed version, or `0` in a tree that was never installed."""
+    try:
+        return version("hadir")
+    except PackageNotFoundError:
+        return "0"
