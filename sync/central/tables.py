@@ -72,10 +72,17 @@ coverage = Table(
     metadata,
     Column("edge", String(40), primary_key=True),
     Column("stream", String(32), primary_key=True),
-    Column("number", _Id, primary_key=True, autoincrement=False, comment="holds once the watermark reaches it"),
+    Column(
+        "number", _Id, primary_key=True, autoincrement=False, comment="holds once the watermark reaches it"
+    ),
     Column("terminal", String(40), primary_key=True),
     Column("terminal_serial", String(64), primary_key=True),
-    Column("until", Instant, nullable=False, comment="start of a full read whose punches stand in this batch or before"),
+    Column(
+        "until",
+        Instant,
+        nullable=False,
+        comment="start of a full read whose punches stand in this batch or before",
+    ),
     Column("records", Integer, nullable=False),
 )
 
@@ -115,8 +122,14 @@ punch_copy = Table(
     Column("work_code", BigInteger, primary_key=True, autoincrement=False),
     Column("source", String(8), primary_key=True),
     Column("edge", String(40), nullable=False),
+    Column("terminal", String(40), nullable=False),
+    Column("punched_at", Instant, nullable=False),
+    Column("verify", String(16), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("clock_offset_s", Float),
+    Column("flags", Json, nullable=False),
     Column("ingested_at", Instant, nullable=False),
-    comment="every raw copy of a punch whose copies disagree",
+    comment="every form (codes and way) of a punch that arrived in more than one",
 )
 
 bad_record = Table(
@@ -161,6 +174,7 @@ terminal = Table(
     Column("records", Integer),
     Column("capacity", Integer),
     Column("state", String(16), nullable=False, default="unknown"),
+    Column("state_at", Instant, comment="when the edge said so"),
     Column("error", String(200)),
     comment="as the edges report it",
 )

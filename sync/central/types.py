@@ -7,8 +7,6 @@ from sqlalchemy import JSON, DateTime, Dialect, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-INSTANT_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
 
 class Instant(TypeDecorator[datetime]):
     """An aware UTC instant: timestamptz, or text `YYYY-MM-DDTHH:MM:SSZ` on SQLite (whole seconds)."""
@@ -22,20 +20,20 @@ class Instant(TypeDecorator[datetime]):
             return dialect.type_descriptor(String(20))
         return dialect.type_descriptor(DateTime(timezone=True))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
         """To the database; refuses a naive time."""
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("an instant must be aware")
         value = value.astimezone(UTC).replace(microsecond=0)
-        return value.strftime(INSTANT_FORMAT) if dialect.name == "sqlite" else value
+        return value.isoformat()[:19] + "Z" if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - theirs
         """From the database: aware, UTC."""
         if isinstance(value, str):
-            return datetime.strptime(value, INSTANT_FORMAT).replace(tzinfo=UTC)
-        return value.astimezone(UTC) if value is not None else None
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 
 Json = JSON().with_variant(JSONB(), "postgresql")
