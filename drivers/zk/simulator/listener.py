@@ -1,5 +1,6 @@
 """A TCP listener with a thread for each connection, that stops without leaving a thread or a socket."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Listener:
         try:
             self._listening = socket.create_server((host, port), backlog=128)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another") from None
         self.host = host
         self.port = int(self._listening.getsockname()[1])

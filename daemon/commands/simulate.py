@@ -1,0 +1,196 @@
+"""`hadir simulate`: terminals that speak the real protocol, for training and tests."""
+
+import argparse
+import json
+import re
+import signal
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attendance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from drivers.zk.simulator.model import SimulatedTerminal
+
+_EXAMPLES = """\
+examples:
+  hadir simulate                                     one terminal with 50 people on 127.0.0.1:4370
+  hadir simulate --terminals 4 --control-port 4400   four, on 4370 to 4373, at which punches can be made:
+  hadir simulate punch --control 127.0.0.1:4400 --terminal SIM0000000002 1001
+"""
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="simulated terminals that speak the real protocol, for training and tests",
+        description="Run simulated terminals until Ctrl-C or SIGTERM.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_options(parser)
+    parser.set_defaults(func=_run)
+    _add_punch(parser.add_subparsers(title="while it runs", metavar="[punch ...]"))
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--port", type=int, default=4370, help="first port; 0 takes free ones (default: 4370)")
+    add("--terminals", type=int, default=1, metavar="N", help="how many, on consecutive ports (default: 1)")
+    add("--users", type=int, default=50, metavar="N", help="people enrolled in each (default: 50)")
+    add("--records", type=int, default=1000, metavar="N", help="past punches in each log (default: 1000)")
+    add("--serial", default="SIM0000000001", help="serial number of the first (default: SIM0000000001)")
+    add("--comm-key", type=int, default=0, metavar="K", help="0 to 999999; 0 asks for none (default: 0)")
+    add("--packet-bytes", type=int, default=65528, metavar="N", help="size of DATA packets (default: 65528)")
+    add("--timezone", default="Asia/Jakarta", help="zone of the wall clock (default: Asia/Jakarta)")
+    add("--seed", type=int, default=1, metavar="N", help="the same seed invents the same people (default: 1)")
+    add(
+        "--control-port", type=int, metavar="P", help="take punches on this loopback port; 0 takes a free one"
+    )
+    add("--json", action="store_true", help="print one JSON object a line")
+
+
+def _add_punch(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    punch = subparsers.add_parser(
+        "punch",
+        help="make a punch at a simulated terminal that runs",
+        epilog="example: hadir simulate punch --control 127.0.0.1:4400 1001 --state 1",
+    )
+    punch.add_argument("pin", metavar="PIN", help="who punches")
+    punch.add_argument("--control", required=True, metavar="HOST:PORT", help="its control port")
+    punch.add_argument("--terminal", metavar="SERIAL", help="at which one, where several run")
+    punch.add_argument(
+        "--at", metavar="TIME", help="wall time YYYY-MM-DDTHH:MM:SS (default: its clock's now)"
+    )
+    punch.add_argument(
+        "--verify", type=int, default=1, metavar="N", help="1 finger, 4 card, 15 face (default: 1)"
+    )
+    punch.add_argument("--state", type=int, default=0, metavar="N", help="0 in, 1 out (default: 0)")
+    punch.add_argument("--json", action="store_true", help="print what was stored as JSON")
+    punch.set_defaults(func=_punch)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from drivers.zk.simulator.control import control_listener
+    from drivers.zk.simulator.server import TerminalServer
+
+    _check(arguments)
+    terminals = [_terminal(arguments, number) for number in range(arguments.terminals)]
+    # Blocked here, and so in every thread that follows, the signals wait for sigwait.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        with ExitStack() as stack:
+            for number, terminal in enumerate(terminals):
+                port = arguments.port + number if arguments.port else 0
+                server = stack.enter_context(TerminalServer(terminal, arguments.host, port))
+                _announce(terminal, f"{server.host}:{server.port}", as_json=arguments.json)
+            if arguments.control_port is not None:
+                control = stack.enter_context(control_listener(terminals, port=arguments.control_port))
+                where = f"{control.host}:{control.port}"
+                print(json.dumps({"control": where}) if arguments.json else f"punches at {where}", flush=True)
+            signal.sigwait(_STOPS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    limits = (
+        ("--terminals", arguments.terminals, 1, 1000),
+        ("--users", arguments.users, 0, 60_000),
+        ("--records", arguments.records, 0, 1_000_000),
+        ("--comm-key", arguments.comm_key, 0, 999_999),
+        ("--packet-bytes", arguments.packet_bytes, 8, 65528),
+        ("--port", arguments.port, 0, 65536 - arguments.terminals),
+        ("--control-port", arguments.control_port or 0, 0, 65535),
+    )
+    for option, value, low, high in limits:
+        if not low <= value <= high:
+            raise ConfigError(f"{option} {value}: should be {low} to {high}")
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", arguments.serial):
+        raise ConfigError(f"--serial {arguments.serial!r}: should be letters, digits and hyphens")
+
+
+def _terminal(arguments: argparse.Namespace, number: int) -> "SimulatedTerminal":
+    from drivers.zk.simulator.model import Firmware, SimulatedTerminal
+    from drivers.zk.simulator.seeding import enrol_people, fill_log
+
+    terminal = SimulatedTerminal(
+        serial=_serial(arguments.serial, number),
+        firmware=Firmware(packet_bytes=arguments.packet_bytes),
+        comm_key=arguments.comm_key,
+        zone=_zone(arguments.timezone),
+        user_capacity=max(5_000, arguments.users),
+        record_capacity=max(200_000, 2 * arguments.records),
+    )
+    enrol_people(terminal, arguments.users, seed=arguments.seed + number)
+    yesterday = terminal.wall_time().date() - timedelta(days=1)
+    fill_log(terminal, arguments.records, seed=arguments.seed + number, last_day=yesterday)
+    return terminal
+
+
+def _serial(first: str, number: int) -> str:
+    """The serial number that many after the first: SIM0000000009, SIM0000000010."""
+    stem = first.rstrip("0123456789")
+    digits = first[len(stem) :]
+    if not digits:
+        return f"{first}-{number + 1}" if number else first
+    return f"{stem}{int(digits) + number:0{len(digits)}d}"
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"--timezone {name}: no such zone; should be one such as Asia/Makassar") from None
+
+
+def _announce(terminal: "SimulatedTerminal", where: str, *, as_json: bool) -> None:
+    facts = {
+        "address": where,
+        "serial": terminal.serial,
+        "users": terminal.user_count,
+        "records": terminal.record_count,
+    }
+    line = "{address}  {serial}  {users} users  {records} records".format(**facts)
+    print(json.dumps(facts) if as_json else line, flush=True)
+
+
+def _punch(arguments: argparse.Namespace) -> int:
+    from drivers.zk.simulator.control import ask
+
+    host, port = _address(arguments.control)
+    wanted: dict[str, object] = {"pin": arguments.pin, "verify": arguments.verify, "state": arguments.state}
+    if arguments.at:
+        wanted["at"] = _wall_time(arguments.at)
+    request: dict[str, object] = {"punch": wanted}
+    if arguments.terminal:
+        request["terminal"] = arguments.terminal
+    stored = ask(host, port, request)
+    line = "stored at {terminal}: pin {pin}, {wall_time}, verify {verify}, state {state}; {records} records"
+    print(json.dumps(stored) if arguments.json else line.format(**stored))
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _colon, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"--control {text}: should be HOST:PORT, such as 127.0.0.1:4400")
+    return host, int(port)
+
+
+def _wall_time(text: str) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"--at {text}: should be YYYY-MM-DDTHH:MM:SS, such as 2026-01-05T07:29:00"
+        ) from None
+    if at.tzinfo is not None:
+        raise ConfigError(f"--at {text}: should be the terminal's own wall time, without an offset")
+    return at.isoformat()

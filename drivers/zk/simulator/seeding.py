@@ -1,0 +1,81 @@
+"""People and past punches for simulated terminals: invented, and the same again for the same seed."""
+
+import math
+import random
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Final
+
+from attendance.punch import RawPunch
+from attendance.terminal import User
+from drivers.zk.records import pack_att40
+from drivers.zk.simulator.model import SimulatedTerminal
+from drivers.zk.simulator.names import invent_names
+
+FIRST_PIN: Final = 1001
+NAME_BYTES: Final = 24
+MOST_DAYS: Final = 2500
+"""Working days that a filled log may reach back: about ten years."""
+
+_OPENS: Final = time(7, 30)
+_OPEN_FOR: Final = timedelta(hours=8, minutes=30)
+_WEEKEND: Final = (5, 6)
+_VERIFIES: Final = (1, 1, 1, 15, 15, 4)
+
+
+def enrol_people(terminal: SimulatedTerminal, count: int, *, seed: int) -> None:
+    """Enrol people with the pins 1001, 1002 and on."""
+    names = [name.encode()[:NAME_BYTES] for name in islice(invent_names(seed), count)]
+    terminal.enrol(
+        User(uid=uid, pin=str(FIRST_PIN + uid - 1), name=name.decode(), name_raw=name)
+        for uid, name in enumerate(names, start=1)
+    )
+
+
+def fill_log(terminal: SimulatedTerminal, count: int, *, seed: int, last_day: date) -> None:
+    """Append punches of working days up to and including `last_day`, in the order of time.
+
+    No two are of one person in one second. Where many are wanted of few people, they punch
+    more than twice a day. A terminal without people gets none.
+    """
+    people = [(user.pin, user.uid) for user in terminal.users()]
+    if not people or count <= 0:
+        return
+    a_day = max(2, math.ceil(count / len(people) / MOST_DAYS))
+    days = list(islice(_working_days_back(last_day), math.ceil(count / len(people) / a_day)))
+    chance = random.Random(seed)
+    punches = [
+        (made, uid)
+        for day in reversed(days)
+        for made, uid in sorted(_day(day, people, a_day, chance), key=lambda pair: pair[0].wall_time)
+    ]
+    terminal.load(b"".join(pack_att40(made, uid) for made, uid in punches[-count:]))
+
+
+def _working_days_back(last_day: date) -> Iterator[date]:
+    day = last_day
+    while True:
+        if day.weekday() not in _WEEKEND:
+            yield day
+        day -= timedelta(days=1)
+
+
+def _day(
+    day: date, people: list[tuple[str, int]], a_day: int, chance: random.Random
+) -> Iterator[tuple[RawPunch, int]]:
+    gap = _OPEN_FOR / (a_day - 1)
+    spread = int(min(timedelta(minutes=20), gap / 3).total_seconds())
+    for pin, uid in people:
+        for turn in range(a_day):
+            moved = timedelta(seconds=chance.randint(-spread, spread))
+            moment = datetime.combine(day, _OPENS) + gap * turn + moved
+            yield (
+                RawPunch(
+                    pin=pin,
+                    wall_time=moment.replace(microsecond=0),
+                    verify_code=chance.choice(_VERIFIES),
+                    state_code=turn % 2,
+                ),
+                uid,
+            )
