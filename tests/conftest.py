@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 
 JOIN_SECONDS = 5.0
@@ -40,3 +41,19 @@ def _no_thread_left() -> Iterator[None]:
         thread.join(JOIN_SECONDS)
     names = [thread.name for thread in left if thread.is_alive()]
     assert not names, f"threads still running after the test: {names}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real PostgreSQL, started once for all tests that want one."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, on each kind that the centre may use."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/central.db"
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.new_database()
