@@ -1,4 +1,4 @@
-"""Numbers of the ZK protocol. Each stands in at least one capture or two independent clients unless it says otherwise."""
+"""Numbers of the ZK protocol: each in a capture or two independent clients, unless it says otherwise."""
 
 from enum import IntEnum, IntFlag
 
@@ -48,10 +48,25 @@ REFUSALS: dict[int, str] = {
     4989: "no data or not available (seen on SpeedFace and K80 Pro; one source)",
     4999: "unknown option (newer firmware)",
     6001: "secure firmware refuses the plain protocol: let the terminal push instead (driver zk-push)",
+    65531: "bad data",
+    65532: "not initialised",
     65533: "unknown command",
     65535: "unknown command",
 }
 """Refusal codes with what is known of their meaning; others are shown as a number."""
+
+
+def refusal_text(code: int) -> str:
+    """A refusal's number and, where it is known, its meaning."""
+    return f"reply {code}, {REFUSALS.get(code, 'meaning unknown')}"
+
+
+def command_name(command: int) -> str:
+    """A command's name for a message; the number where it has none."""
+    try:
+        return Command(command).name
+    except ValueError:
+        return str(command)
 
 
 class EventMask(IntFlag):
@@ -63,6 +78,10 @@ class EventMask(IntFlag):
     ENROLL_FINGER = 8
     BUTTON = 16
     UNLOCK = 32
+    STARTUP = 64
     VERIFY = 128
     SCORE = 256
     ALARM = 512
+    CARD_NUMBER = 1024
+    CARD_WRITTEN = 2048
+    CARD_EMPTIED = 4096

@@ -1,6 +1,6 @@
 """The comm key's scrambling. It hides nothing; the network has to be trusted or tunnelled.
 
-Source: captures of accepted and refused keys (12, 45, 1); agrees with pyzk for all keys that pyzk can compute.
+Source: captures of accepted and refused keys (12, 45, 1); agrees with pyzk where pyzk can compute.
 """
 
 from struct import pack
@@ -25,4 +25,4 @@ def scramble(key: int, session: int, tick: int = DEFAULT_TICK) -> bytes:
 
 def matches(answer: bytes, key: int, session: int) -> bool:
     """Whether four received bytes prove knowledge of `key`; the tick is the answer's third byte."""
-    return len(answer) == 4 and answer == scramble(key, session, answer[2])  # noqa: PLR2004 - a u32
+    return len(answer) == 4 and answer == scramble(key, session, answer[2])

@@ -4,7 +4,7 @@ Source: captures of many models; every intact captured frame obeys the checksum.
 """
 
 from dataclasses import dataclass
-from struct import Struct, iter_unpack
+from struct import Struct
 from typing import Final
 
 from attendance.errors import LocalProtocolError, RemoteProtocolError
@@ -34,19 +34,19 @@ class Packet:
 
 
 def checksum(packet: bytes) -> int:
-    """One's complement of the folded sum of u16 words; the checksum field must be zero."""
-    if len(packet) % 2:
-        packet += b"\0"
-    total = sum(word for (word,) in iter_unpack("<H", packet))
-    while total > 0xFFFF:  # noqa: PLR2004 - one u16
-        total = (total & 0xFFFF) + (total >> 16)
-    return total ^ 0xFFFF
+    """One's complement of the folded sum of u16 words; the checksum field must be zero.
+
+    Folding carries is the remainder by 0xffff, as 0x10000 leaves 1; an odd last byte is a low byte.
+    """
+    number = int.from_bytes(packet, "little")
+    folded = number % 0xFFFF
+    return 0 if number and not folded else folded ^ 0xFFFF
 
 
 def encode(packet: Packet) -> bytes:
     """The packet's bytes: the whole UDP datagram, or what follows the TCP top header."""
     fields = (packet.command, packet.session, packet.reply_id)
-    if any(not 0 <= field <= 0xFFFF for field in fields):  # noqa: PLR2004 - u16
+    if any(not 0 <= field <= 0xFFFF for field in fields):
         raise LocalProtocolError(f"a packet field does not fit 16 bits: {fields}")
     head = _HEADER.pack(packet.command, 0, packet.session, packet.reply_id)
     total = checksum(head + packet.data)
@@ -97,14 +97,15 @@ class StreamDecoder:
         return packets
 
     def _frame_length(self) -> int | None:
-        head = bytes(self._buffer[: len(MAGIC)])
-        if head != MAGIC[: len(head)]:
-            if head == SECURE_MAGIC:
-                raise RemoteProtocolError("the terminal speaks the encrypted protocol of secure firmware")
-            raise RemoteProtocolError(f"not a ZK frame: starts with {head.hex()}")
-        if len(self._buffer) < TOP_BYTES:
+        head = bytes(self._buffer[:TOP_BYTES])
+        magic = head[: len(MAGIC)]
+        if magic == SECURE_MAGIC:
+            raise RemoteProtocolError("the terminal speaks the encrypted protocol of secure firmware")
+        if not (MAGIC.startswith(magic) or SECURE_MAGIC.startswith(magic)):
+            raise RemoteProtocolError(f"not a ZK frame: it starts with {magic.hex()}")
+        if len(head) < TOP_BYTES:
             return None
-        (length,) = iter_unpack("<I", bytes(self._buffer[len(MAGIC) : TOP_BYTES])).__next__()
+        length = int.from_bytes(head[len(MAGIC) :], "little")
         if not HEADER_BYTES <= length <= MAX_FRAME_BYTES:
-            raise RemoteProtocolError(f"a frame announces {length} bytes")
-        return int(length)
+            raise RemoteProtocolError(f"a frame announces {length} bytes, should be {HEADER_BYTES} or more")
+        return length

@@ -61,5 +61,9 @@ class SizeTable:
         return cls(**{name: unpack_from("<i", body, offset)[0] for name, offset in _OFFSETS.items()})
 
     def as_sizes(self) -> Sizes:
-        """The part that the driver interface knows."""
-        return Sizes(users=self.users, records=self.records, record_capacity=self.record_capacity or None)
+        """The part that the driver interface knows; a count below zero tells nothing."""
+        return Sizes(
+            users=self.users if self.users >= 0 else None,
+            records=self.records if self.records >= 0 else None,
+            record_capacity=self.record_capacity if self.record_capacity > 0 else None,
+        )

@@ -50,7 +50,7 @@ def unpack_event_time(raw: bytes) -> datetime:
 
 def _date(*fields: int) -> datetime:
     try:
-        wall_time = datetime(*fields)  # type: ignore[arg-type]  # noqa: DTZ001 - a wall time is naive
+        wall_time = datetime(*fields)  # type: ignore[arg-type]
     except ValueError:
         shown = "-".join(str(field) for field in fields[:3])
         raise RemoteProtocolError(f"no such date: {shown}") from None
