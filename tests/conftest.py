@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
+
+import postgres
 
 JOIN_SECONDS = 5.0
 
