@@ -6,7 +6,7 @@ TEST_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-LOCKED := $(PIP) install --quiet --require-hashes
+LOCKED := $(PIP) install --quiet --require-hashes --use-pep517 --no-build-isolation
 SOURCES := attendance config daemon drivers scoring sync
 COVERAGE_FLOOR := 85
 
