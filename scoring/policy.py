@@ -3,6 +3,7 @@
 from datetime import date, time
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -37,7 +38,7 @@ class Band(Table):
 
 
 def _without_gap(bands: tuple[Band, ...]) -> tuple[Band, ...]:
-    for band, following in zip(bands, bands[1:], strict=False):
+    for band, following in pairwise(bands):
         if band.last is None or band.last < band.first or following.first != band.last + 1:
             raise ValueError(f"band {band} must end one minute before band {following} begins")
     if bands and bands[-1].last is not None:

@@ -37,7 +37,9 @@ def read_toml(path: Path, kind: type[_Model]) -> _Model:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        lines = (f"{path}: {_place(fault['loc'])}: {_complaint(dict(fault), kind)}" for fault in error.errors())
+        lines = (
+            f"{path}: {_place(fault['loc'])}: {_complaint(dict(fault), kind)}" for fault in error.errors()
+        )
         raise ConfigError("\n".join(lines)) from None
 
 
