@@ -44,6 +44,13 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """After every write the terminal rests this long; older ones rest 20 ms after each packet."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BadChecksum:
     """The nth frame (from 1) carries a wrong checksum."""
 
@@ -63,7 +70,7 @@ class OneClient:
     """Connections are served one after the other; whoever comes second waits unanswered."""
 
 
-Fault = Segment | Merge | CloseAfter | Silent | Delay | BadChecksum | Refuse | OneClient
+Fault = Segment | Merge | CloseAfter | Silent | Delay | Pace | BadChecksum | Refuse | OneClient
 
 
 def refusals(faults: Iterable[Fault]) -> dict[int, int]:
@@ -79,6 +86,11 @@ def merges(faults: Iterable[Fault]) -> bool:
 def delay_s(faults: Iterable[Fault]) -> float:
     """Seconds before an answer leaves."""
     return sum(fault.seconds for fault in faults if isinstance(fault, Delay))
+
+
+def pace_s(faults: Iterable[Fault]) -> float:
+    """Seconds between two writes."""
+    return sum(fault.seconds for fault in faults if isinstance(fault, Pace))
 
 
 class Line:

@@ -11,7 +11,7 @@ from typing import Final, Self
 from attendance.errors import RemoteProtocolError
 from attendance.punch import RawPunch
 from drivers.zk.simulator.conversation import TerminalConversation
-from drivers.zk.simulator.faults import Fault, Line, OneClient, delay_s, merges, refusals
+from drivers.zk.simulator.faults import Fault, Line, OneClient, delay_s, merges, pace_s, refusals
 from drivers.zk.simulator.listener import Listener
 from drivers.zk.simulator.model import SimulatedTerminal
 
@@ -145,6 +145,7 @@ class _Connection:
                     frames = frames + self._waiting()
                 for part in line.writes(frames):
                     self._socket.sendall(part)
+                    self._stopping.wait(pace_s(self._faults))
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
