@@ -55,6 +55,9 @@ REFUSALS: dict[int, str] = {
 }
 """Refusal codes with what is known of their meaning; others are shown as a number."""
 
+EMPTY_TABLE_REFUSALS: frozenset[int] = frozenset({2001, 4989})
+"""What firmware answers to the read of a table without records, beside an empty body."""
+
 
 def refusal_text(code: int) -> str:
     """A refusal's number and, where it is known, its meaning."""

@@ -26,3 +26,10 @@ def scramble(key: int, session: int, tick: int = DEFAULT_TICK) -> bytes:
 def matches(answer: bytes, key: int, session: int) -> bool:
     """Whether four received bytes prove knowledge of `key`; the tick is the answer's third byte."""
     return len(answer) == 4 and answer == scramble(key, session, answer[2])
+
+
+def wrong_key_text(key: int) -> str:
+    """What to tell whoever set `key`, which the terminal refused."""
+    if key == 0:
+        return "the terminal asks for a comm key and none is set (comm_key or comm_key_file)"
+    return "the terminal refused the comm key: set the one that stands in its menu (Comm. > Comm Key)"

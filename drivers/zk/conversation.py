@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from attendance.errors import DeviceRefused, RemoteProtocolError
 from drivers.zk.commands import Command, EventMask, Reply, command_name, refusal_text
-from drivers.zk.commkey import scramble
+from drivers.zk.commkey import scramble, wrong_key_text
 from drivers.zk.packet import Packet, StreamDecoder, frame
 from drivers.zk.records import PREFIX_BYTES, without_prefix
 
@@ -118,7 +118,7 @@ class Conversation:
             key = scramble(self._comm_key, self._session)
             reply = yield self._request(Command.AUTH, key)
             if reply.command == Reply.ACK_UNAUTH:
-                raise DeviceRefused(self._wrong_key(), code=Reply.ACK_UNAUTH)
+                raise DeviceRefused(wrong_key_text(self._comm_key), code=Reply.ACK_UNAUTH)
         _granted(reply, "to connect")
 
     def ask(self, command: int, data: bytes = b"") -> Exchange[bytes]:
@@ -200,11 +200,6 @@ class Conversation:
         if packet.command in (Reply.ACK_OK, Reply.PREPARE_DATA):
             return packet.session == self._session
         return True
-
-    def _wrong_key(self) -> str:
-        if self._comm_key == 0:
-            return "the terminal asks for a comm key and none is set (comm_key or comm_key_file)"
-        return "the terminal refused the comm key: set the one that stands in its menu (Comm. > Comm Key)"
 
     def _frame(self, packet: Packet) -> bytes:
         self._note(packet, sent=True)

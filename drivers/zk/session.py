@@ -18,7 +18,7 @@ from attendance.errors import (
 )
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
-from drivers.zk.commands import Command, EventMask, Reply, command_name
+from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, EventMask, Reply, command_name
 from drivers.zk.conversation import Conversation, Exchange, LiveEvent
 from drivers.zk.packet import Packet
 from drivers.zk.records import (
@@ -43,8 +43,6 @@ CLOCK_SLACK: Final = timedelta(seconds=5)
 
 _U32: Final = Struct("<I")
 _ALL_USERS: Final = 5
-_NO_SUCH_TABLE: Final = frozenset({2001, 4989})
-"""What firmware answers to the read of an empty table, beside an empty body."""
 
 
 class ZkSession:
@@ -200,7 +198,7 @@ class ZkSession:
         try:
             return self._run(self._conversation.read_table(table, parameter), command_name(table))
         except DeviceRefused as refusal:
-            if count == 0 and refusal.code in _NO_SUCH_TABLE:
+            if count == 0 and refusal.code in EMPTY_TABLE_REFUSALS:
                 return b""
             raise
         finally:

@@ -1,0 +1,368 @@
+"""The driver "pyzk": the same session over the library pyzk 0.9, for what that can do.
+
+pyzk composes the requests and reads the records. Its own socket handling is replaced by
+one that gives it whole frames only, that answer its last request, within a deadline: split
+and merged frames, late replies and a peer that closes cannot mislead it.
+It cannot listen here, and reads the 40-byte log and the 72-byte users only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from struct import error as StructError  # noqa: N812 - it is no constant
+from time import monotonic
+from typing import Final
+
+from attendance.errors import (
+    DeviceError,
+    DeviceRefused,
+    DeviceTimeout,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Unsupported,
+)
+from attendance.punch import BadRecord, RawPunch
+from attendance.terminal import Identity, Sizes, Terminal, User
+from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, refusal_text
+from drivers.zk.commkey import wrong_key_text
+from drivers.zk.driver import check_dialled
+from drivers.zk.packet import TOP_BYTES, StreamDecoder, frame
+from drivers.zk.records import (
+    ATT40_BYTES,
+    USER72_BYTES,
+    check_log_layout,
+    check_user_layout,
+    pin_text,
+    without_prefix,
+)
+from drivers.zk.session import CLOCK_SLACK, FAREWELL_S
+from drivers.zk.times import LAST_YEAR
+from drivers.zk.transport import TcpTransport
+from zk.attendance import Attendance
+from zk.base import ZK, ZK_helper
+from zk.exception import ZKError, ZKErrorResponse
+from zk.user import User as PyzkUser
+
+_LOST_ITS_WAY: Final = (StructError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
+"""What pyzk lets escape when an answer is not what it expects."""
+
+
+class PyzkDriver:
+    """See drivers.base.Driver."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        return "pyzk"
+
+    def check(self, terminal: Terminal, options: Mapping[str, object]) -> None:
+        """See drivers.base.Driver."""
+        check_dialled(self.name, terminal, options)
+
+    @contextmanager
+    def open(self, terminal: Terminal) -> Iterator["PyzkSession"]:
+        """See drivers.base.Driver."""
+        transport = TcpTransport.connect(
+            terminal.host, terminal.port, timeout_s=terminal.timeout.total_seconds()
+        )
+        session = PyzkSession(terminal, transport)
+        try:
+            session.connect()
+            yield session
+        finally:
+            session.close()
+
+
+class _FrameSocket:
+    """What pyzk takes for its socket: each `recv` gives at most one frame that answers the last `send`."""
+
+    def __init__(self, transport: TcpTransport, timeout_s: float) -> None:
+        self._transport = transport
+        self.timeout_s = timeout_s
+        self._decoder = StreamDecoder()
+        self._reply_id = -1
+        self._frames: list[bytes] = []
+        self._rest = b""
+
+    def send(self, data: bytes) -> int:
+        """Send a whole request; what was left of earlier answers is dropped."""
+        self._reply_id = int.from_bytes(data[TOP_BYTES + 6 : TOP_BYTES + 8], "little")
+        self._frames.clear()
+        self._rest = b""
+        self._transport.send(data, deadline=monotonic() + self.timeout_s)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        """At most `size` bytes of one frame. Raises DeviceTimeout, DeviceUnreachable, RemoteProtocolError."""
+        if not self._rest:
+            self._rest = self._next_frame()
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+
+    def _next_frame(self) -> bytes:
+        deadline = monotonic() + self.timeout_s
+        while not self._frames:
+            if monotonic() > deadline:
+                raise DeviceTimeout("no answer among what arrives")
+            for packet in self._decoder.feed(self._transport.receive(deadline=deadline)):
+                if packet.command != Reply.EVENT and packet.reply_id == int.from_bytes(
+                    self._reply_id, "little"
+                ):
+                    self._frames.append(frame(packet))
+        return self._frames.pop(0)
+
+
+class _NoProbe(ZK_helper):
+    """Keeps pyzk from opening a connection only to try the port: it may be the terminal's only one."""
+
+    def test_tcp(self) -> int:
+        """Success, as connect_ex tells it."""
+        return 0
+
+
+class _Client(ZK):
+    """pyzk with our socket, which keeps the tables that it reads and checks that they are whole."""
+
+    def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
+        timeout_s = terminal.timeout.total_seconds()
+        super().__init__(
+            terminal.host,
+            port=terminal.port,
+            timeout=timeout_s,
+            password=terminal.comm_key,
+            ommit_ping=True,
+            encoding=terminal.encoding,
+        )
+        self._ZK__sock.close()
+        self.wire = _FrameSocket(transport, timeout_s)
+        self.helper = _NoProbe(terminal.host, terminal.port)
+        self.tables: dict[int, bytes] = {}
+
+    @property
+    def code(self) -> int:
+        """The terminal's last reply code."""
+        return self._ZK__response
+
+    def _ZK__create_socket(self) -> None:  # noqa: N802 - pyzk's name
+        self._ZK__sock = self.wire
+
+    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0) -> tuple[bytes, int]:
+        """As in pyzk; raises RemoteProtocolError for a table that is not whole, DeviceRefused for none."""
+        try:
+            body, size = super().read_with_buffer(command, fct, ext)
+        except ZKErrorResponse as error:
+            refusal = DeviceRefused(
+                f"the terminal refused a table: {refusal_text(self.code)}", code=self.code
+            )
+            with suppress(ZKError):
+                self.free_data()
+            raise refusal from error
+        self.tables[command] = without_prefix(body)
+        count = self.records if command == Command.ATTLOG_READ else self.users
+        if count and not self.tables[command]:
+            raise RemoteProtocolError(f"the terminal counts {count} records and gives an empty table")
+        return body, size
+
+
+class PyzkSession:
+    """One open conversation with a terminal: see drivers.base."""
+
+    def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
+        self._terminal = terminal
+        self._transport = transport
+        self._client = _Client(terminal, transport)
+        self._over = False
+
+    def connect(self) -> None:
+        """Open the conversation: to be called once, first."""
+        with self._translated():
+            try:
+                self._client.connect()
+            except StructError:
+                text = 'pyzk cannot compute this comm key for this session: use driver = "zk"'
+                raise Unsupported(text) from None
+            except ZKErrorResponse as error:
+                raise self._refusal_to_connect() from error
+
+    def close(self) -> None:
+        """Release the terminal as far as it still listens, and end the connection."""
+        try:
+            if self._client.is_connect and not self._over:
+                self._client.wire.timeout_s = min(FAREWELL_S, self._client.wire.timeout_s)
+                with suppress(ZKError):
+                    self._client.disconnect()
+        finally:
+            self._transport.close()
+
+    def identify(self) -> Identity:
+        """See drivers.base.Session."""
+        serial = self._text(self._client.get_serialnumber)
+        if not serial:
+            where = self._transport.where
+            raise Unsupported(
+                f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
+            )
+        return Identity(
+            serial=serial,
+            model=self._text(self._client.get_device_name),
+            platform=self._text(self._client.get_platform),
+            firmware=self._text(self._client.get_firmware_version),
+        )
+
+    def read_clock(self) -> datetime:
+        """See drivers.base.Session."""
+        with self._translated():
+            return self._client.get_time()
+
+    def set_clock(self, wall_time: datetime) -> None:
+        """Set the clock and read it again, as not every terminal does what it acknowledges."""
+        with self._translated():
+            self._client.set_time(wall_time)
+        shown = self.read_clock()
+        if abs(shown - wall_time.replace(microsecond=0)) > CLOCK_SLACK:
+            raise DeviceRefused(f"the terminal acknowledged {wall_time:%F %T} and still shows {shown:%F %T}")
+
+    def read_sizes(self) -> Sizes:
+        """See drivers.base.Session."""
+        with self._translated():
+            self._client.read_sizes()
+        if not (self._client.rec_cap or self._client.users_cap):
+            return Sizes()
+        return Sizes(
+            users=self._client.users,
+            records=self._client.records,
+            record_capacity=self._client.rec_cap or None,
+        )
+
+    def read_log(self) -> Iterator[RawPunch | BadRecord]:
+        """See drivers.base.Session; an impossible date anywhere in the log is Unsupported."""
+        self._client.tables.clear()
+        with self._translated():
+            try:
+                found = self._client.get_attendance()
+            except ValueError as error:
+                raise Unsupported(
+                    f'pyzk cannot read past a record whose date does not exist ({error}): use driver = "zk"'
+                ) from None
+            table = self._client.tables.get(Command.ATTLOG_READ)
+            if table is None:
+                self._make_sure_of_empty_log()
+                return iter(())
+            counted = self._client.records
+            self._client.read_sizes()
+            check_log_layout(table, (counted, self._client.records))
+            _same_number("log", len(found), len(table) / ATT40_BYTES)
+        return _punches(found, table)
+
+    def read_users(self) -> Iterator[User]:
+        """See drivers.base.CanReadUsers."""
+        self._client.tables.clear()
+        with self._translated():
+            found = self._client.get_users()
+            table = self._client.tables.get(Command.USERS_READ, b"")
+            check_user_layout(table, (self._client.users,))
+            _same_number("user table", len(found), len(table) / USER72_BYTES)
+        return _people(found, table, self._terminal.encoding)
+
+    def _make_sure_of_empty_log(self) -> None:
+        """Pyzk believes a count of 0; a terminal in push mode says so of a full log."""
+        try:
+            self._client.read_with_buffer(Command.ATTLOG_READ)
+        except DeviceRefused as refusal:
+            if refusal.code in EMPTY_TABLE_REFUSALS:
+                return
+            raise
+        if self._client.tables[Command.ATTLOG_READ]:
+            raise Unsupported(
+                'the terminal counts no records and holds some; pyzk needs the count: use driver = "zk"'
+            )
+
+    def _text(self, ask: Callable[[], str]) -> str:
+        """An option's value; empty where this terminal does not know it."""
+        with self._translated():
+            try:
+                return ask().strip()
+            except ZKErrorResponse:
+                if self._client.code == Reply.ACK_UNAUTH:
+                    raise
+                return ""
+
+    def _refusal_to_connect(self) -> DeviceRefused:
+        code = self._client.code
+        if code == Reply.ACK_UNAUTH:
+            return DeviceRefused(wrong_key_text(self._terminal.comm_key), code=code)
+        return DeviceRefused(f"the terminal refused to connect: {refusal_text(code)}", code=code)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn whatever pyzk lets escape into our errors, and remember when nothing may be asked any more."""
+        if self._over:
+            raise LocalProtocolError("this session is over; open a new one")
+        try:
+            yield
+        except (DeviceRefused, Unsupported):
+            raise
+        except DeviceError:
+            self._over = True
+            raise
+        except ZKErrorResponse as error:
+            code = self._client.code
+            raise DeviceRefused(f"the terminal refused ({error}): {refusal_text(code)}", code=code) from error
+        except ZKError as error:
+            self._over = True
+            # pyzk raises anew with the text alone; what really happened is the context.
+            if isinstance(error.__context__, DeviceError):
+                raise error.__context__ from None
+            raise RemoteProtocolError(f"pyzk gave up: {error}") from error
+        except _LOST_ITS_WAY as error:
+            self._over = True
+            raise RemoteProtocolError(
+                f"pyzk could make no sense of the terminal's answer: {error}"
+            ) from error
+
+
+def _same_number(table: str, found: int, held: float) -> None:
+    if found != held:
+        raise RemoteProtocolError(f"pyzk made {found} records of a {table} of {held:g}")
+
+
+def _people(found: list[PyzkUser], table: bytes, encoding: str) -> Iterator[User]:
+    # pyzk invents a name where there is none and drops what does not decode: the bytes are taken instead.
+    for number, user in enumerate(found):
+        if user.uid == 0 and not user.user_id:
+            continue
+        name_raw = table[number * USER72_BYTES + 11 :][:24].split(b"\0", 1)[0]
+        yield User(
+            uid=user.uid,
+            pin=user.user_id,
+            name=name_raw.decode(encoding, "replace"),
+            name_raw=name_raw,
+            privilege=user.privilege,
+            card=user.card,
+        )
+
+
+def _punches(found: list[Attendance], table: bytes) -> Iterator[RawPunch | BadRecord]:
+    for position, record in enumerate(found):
+        raw = table[position * ATT40_BYTES : (position + 1) * ATT40_BYTES]
+        try:
+            yield _punch(record, raw)
+        except RemoteProtocolError as error:
+            yield BadRecord(raw=raw, reason=str(error), position=position)
+
+
+def _punch(record: Attendance, raw: bytes) -> RawPunch:
+    """For the 40-byte record pyzk calls the verify mode `status` and the in/out state `punch`."""
+    if record.timestamp.year > LAST_YEAR:
+        raise RemoteProtocolError(f"no such date: the year {record.timestamp.year}")
+    return RawPunch(
+        pin=pin_text(raw[2:26]),
+        wall_time=record.timestamp,
+        verify_code=record.status,
+        state_code=record.punch,
+        work_code=int.from_bytes(raw[32:36], "little"),
+    )

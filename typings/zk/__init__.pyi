@@ -1,0 +1,1 @@
+from zk.base import ZK as ZK
