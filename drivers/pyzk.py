@@ -109,9 +109,7 @@ class _FrameSocket:
             if monotonic() > deadline:
                 raise DeviceTimeout("no answer among what arrives")
             for packet in self._decoder.feed(self._transport.receive(deadline=deadline)):
-                if packet.command != Reply.EVENT and packet.reply_id == int.from_bytes(
-                    self._reply_id, "little"
-                ):
+                if packet.command != Reply.EVENT and packet.reply_id == self._reply_id:
                     self._frames.append(frame(packet))
         return self._frames.pop(0)
 
