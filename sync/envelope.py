@@ -18,12 +18,19 @@ MAX_BATCH: Final = 500
 
 Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-.0-~]+$")]
+StreamId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 EdgeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 Pin = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 Wall = Annotated[
-    str, StringConstraints(pattern=r"^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d$")
+    str,
+    StringConstraints(
+        pattern=r"^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d$"
+    ),
 ]
 Code = Annotated[int, Field(ge=0, le=255)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Number = Annotated[int, Field(ge=1, le=2**53 - 1)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Wire(BaseModel):
@@ -50,7 +57,7 @@ class WirePunch(Wire):
     verify_code: Code
     state_code: Code
     work_code: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 0
-    clock_offset_s: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    clock_offset_s: Seconds | None = None
     flags: tuple[Flag, ...] = ()
 
 
@@ -65,12 +72,12 @@ class WireBadRecord(Wire):
 
 
 class WireCoverage(Wire):
-    """A full read of a terminal's log began at `until` and all its punches stand in this batch or earlier ones."""
+    """A full read of a terminal's log began at `until`; its punches stand in this batch or earlier ones."""
 
     serial: Serial
     terminal: EdgeId
     until: AwareDatetime
-    records: Annotated[int, Field(ge=0)]
+    records: Count
 
 
 class WireTerminal(Wire):
@@ -88,8 +95,8 @@ class Batch(Wire):
 
     v: Literal[1] = 1
     edge: EdgeId
-    stream: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    number: Annotated[int, Field(ge=1)]
+    stream: StreamId
+    number: Number
     terminals: dict[EdgeId, WireTerminal] = {}
     punches: tuple[WirePunch, ...] = ()
     bad: tuple[WireBadRecord, ...] = ()
@@ -101,7 +108,7 @@ class Receipt(Wire):
 
     v: Literal[1] = 1
     edge: EdgeId
-    stream: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    stream: StreamId
     committed: tuple[tuple[int, int], ...] = ()
     missing: tuple[tuple[int, int], ...] = ()
     quarantined: int = 0
@@ -118,9 +125,9 @@ class TerminalHealth(Wire):
     model: Text | None = None
     firmware: Text | None = None
     last_seen_at: AwareDatetime | None = None
-    clock_offset_s: float | None = None
-    records: int | None = None
-    capacity: int | None = None
+    clock_offset_s: Seconds | None = None
+    records: Count | None = None
+    capacity: Count | None = None
     error: Text | None = None
 
 
@@ -133,7 +140,7 @@ class EdgeState(Wire):
     at: AwareDatetime
     version: Text | None = None
     protocol: Text | None = None
-    queued: int | None = None
+    queued: Count | None = None
 
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
