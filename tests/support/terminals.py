@@ -1,11 +1,13 @@
 """Simulated terminals for tests: made, filled and served in one line."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from attendance.clock import Clock, SystemClock
 from attendance.terminal import Terminal, User
 from drivers.zk.simulator.faults import Fault
 from drivers.zk.simulator.model import Firmware, SimulatedTerminal
@@ -15,6 +17,28 @@ START = datetime(2026, 1, 5, 7, 30)
 """The wall time of the first record that `some_terminal` holds."""
 
 
+@dataclass(slots=True)
+class StillClock:
+    """A clock that shows what a test sets; waits end at once."""
+
+    at: datetime = field(default=datetime(2026, 1, 5, 1, 0, tzinfo=UTC))
+    counter: float = 0.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.counter
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self.advance(timeout_s)
+        return event.is_set()
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.counter += seconds
+
+
 def some_terminal(
     *,
     serial: str = "SIM0000000001",
@@ -22,6 +46,7 @@ def some_terminal(
     records: int = 0,
     comm_key: int = 0,
     firmware: Firmware | None = None,
+    clock: Clock | None = None,
 ) -> SimulatedTerminal:
     """A terminal with pins 1001, 1002, ... and records one minute apart from START on, pin after pin."""
     terminal = SimulatedTerminal(
@@ -29,6 +54,7 @@ def some_terminal(
         comm_key=comm_key,
         firmware=firmware or Firmware(),
         zone=ZoneInfo("Asia/Jakarta"),
+        clock=clock or SystemClock(),
     )
     terminal.enrol(
         User(uid=uid, pin=str(1000 + uid), name="", name_raw=f"Pegawai {uid}".encode())
@@ -78,10 +104,11 @@ def running_terminal(
     records: int = 0,
     comm_key: int = 0,
     firmware: Firmware | None = None,
+    clock: Clock | None = None,
     faults: Sequence[Fault] = (),
 ) -> Iterator[Running]:
     """Make a terminal as `some_terminal` does and serve it while the block lasts."""
-    terminal = some_terminal(users=users, records=records, comm_key=comm_key, firmware=firmware)
+    terminal = some_terminal(users=users, records=records, comm_key=comm_key, firmware=firmware, clock=clock)
     with serving(terminal, faults) as running:
         yield running
 
