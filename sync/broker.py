@@ -164,7 +164,7 @@ class PahoClient:
         return self._protocol
 
     def start(self) -> None:
-        """See BrokerClient. Raises ConfigError if a TLS file cannot be used."""
+        """See BrokerClient. Raises ConfigError if the host or a TLS file cannot be used."""
         self._tls = reach.tls_context(self._address)
         self._keeper.start()
 

@@ -83,8 +83,10 @@ class LinkLog:
 def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
     """TLS as the address asks for it; None without a `ca_file`.
 
-    Raises ConfigError for a file that cannot be used.
+    Raises ConfigError for a file that cannot be used, and for an address without a host.
     """
+    if not address.host:
+        raise ConfigError("[mqtt] host is empty; write the broker's name or address")
     if address.ca_file is None:
         return None
     try:

@@ -1,0 +1,40 @@
+"""Punches and facts made up for tests of the lossless path."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from attendance.normalise import normalise
+from attendance.punch import Punch, RawPunch, Source
+from sync.envelope import WireTerminal
+
+JAKARTA = ZoneInfo("Asia/Jakarta")
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def facts(serial: str = "CGKK204060001", *, group: str = "opd") -> WireTerminal:
+    """What an edge says of a terminal."""
+    return WireTerminal(serial=serial, group=group, timezone="Asia/Jakarta")
+
+
+def made_punch(
+    second: int,
+    *,
+    pin: str = "17",
+    serial: str = "CGKK204060001",
+    source: Source = Source.LOG,
+    state: int = 0,
+) -> Punch:
+    """A punch `second` seconds after 07:00 on 2 March 2026."""
+    raw = RawPunch(
+        pin=pin,
+        wall_time=datetime(2026, 3, 2, 7) + timedelta(seconds=second),
+        verify_code=1,
+        state_code=state,
+        source=source,
+    )
+    return normalise(raw, serial=serial, terminal="lobi", zone=JAKARTA, now=NOW)
+
+
+def made_punches(count: int, *, start: int = 0, serial: str = "CGKK204060001") -> list[Punch]:
+    """`count` punches, a second apart."""
+    return [made_punch(start + place, pin=str(place % 50 + 1), serial=serial) for place in range(count)]
