@@ -22,15 +22,6 @@ def parse_duration(text: object) -> timedelta:
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
-def format_duration(duration: timedelta) -> str:
-    """The shortest way to write a duration that `parse_duration` reads."""
-    ms = round(duration.total_seconds() * 1000)
-    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if ms and ms % size == 0:
-            return f"{ms // size}{unit}"
-    return f"{ms}ms"
-
-
 def _positive(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
         raise ValueError("a duration here must be longer than zero")

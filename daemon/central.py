@@ -10,7 +10,7 @@ from daemon.heartbeat import beat_until, stop_on_signals
 from daemon.mqtt import broker_address
 from daemon.threads import Supervised
 from sync.central.store import initialise, open_engine
-from sync.ingest import Ingest
+from sync.ingest import Ingest, IngestStatus, over
 
 _log = logging.getLogger(__name__)
 JOIN_S = 5.0
@@ -27,13 +27,13 @@ def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
         initialise(engine)
         if settings.mqtt.embedded:
             _start_broker(settings, stack)
-        ingest = Ingest(engine, broker_address(settings.mqtt), clock=clock)
+        ingest = Ingest(engine, over(broker_address(settings.mqtt)), clock)
         thread = Supervised("ingest", ingest.run, stop, clock)
         thread.start()
         _log.info(
             "the centre receives from %s:%d", settings.mqtt.host, settings.mqtt.port, extra={"action": "central_started"}
         )
-        beat_until(stop, clock, status=ingest.status, alive=ingest.alive)
+        beat_until(stop, clock, status=lambda: _in_words(ingest.status), alive=thread.alive)
         thread.join(JOIN_S)
         _log.info("the centre ends", extra={"action": "central_stopped"})
     return 0
@@ -50,3 +50,12 @@ def _start_broker(settings: CentralConfig, stack: ExitStack) -> None:
             password=settings.mqtt.password,
         )
     )
+
+
+def _in_words(status: IngestStatus) -> str:
+    """The status line for systemd."""
+    if status.database_fault:
+        return f"waiting for the database: {status.database_fault}"
+    if not status.connected:
+        return "waiting for the broker"
+    return f"receiving (MQTT {status.protocol}), {status.batches} batches committed"

@@ -44,9 +44,8 @@ def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
     for terminal, device in devices:
         drivers[terminal.id].check(device, {})
     with Outbox(settings.edge.state_dir / OUTBOX_FILE, edge=settings.edge.id) as outbox:
-        publisher = Publisher(
-            settings.edge.id, outbox, broker_address(settings.mqtt), clock=clock, version=program_version()
-        )
+        address = broker_address(settings.mqtt)
+        publisher = Publisher(settings.edge.id, outbox, address, clock=clock, version=program_version())
         collectors = [
             Collector(terminal, device, drivers[terminal.id], outbox, publisher.report, clock)
             for terminal, device in devices

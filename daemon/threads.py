@@ -31,6 +31,10 @@ class Supervised:
         """Begin."""
         self._thread.start()
 
+    def alive(self) -> bool:
+        """Whether it runs, or waits to run again."""
+        return self._thread.is_alive()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; whether it came."""
         self._thread.join(timeout_s)

@@ -1,0 +1,189 @@
+"""Settings: a technician on a ladder must see at once which key is wrong, and what would be right."""
+
+import re
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from attendance.errors import ConfigError
+from config.fields import parse_duration
+from config.load import load_any, load_central, load_edge
+from config.model import CentralConfig, EdgeConfig, Section, TerminalSettings
+
+CONTRACT_EDGE = """
+[edge]
+id = "setda-01"
+timezone = "Asia/Makassar"
+state_dir = "/var/lib/hadir"
+[mqtt]
+host = "127.0.0.1"
+port = 1883
+[[terminal]]
+id = "lobi"
+driver = "zk"
+host = "192.0.2.10"
+port = 4370
+transport = "tcp"
+comm_key = 12345
+every = "60s"
+live = true
+group = "opd"
+since = "2026-01-01"
+"""
+
+
+def write(folder: Path, text: str, name: str = "edge.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_any(path, environ={})
+    return str(caught.value)
+
+
+def test_the_contracts_example_is_read(tmp_path: Path) -> None:
+    """The keys that the outside holds on to."""
+    settings = load_edge(write(tmp_path, CONTRACT_EDGE), environ={})
+    (terminal,) = settings.terminal
+    assert settings.edge.timezone.key == "Asia/Makassar"
+    assert (terminal.comm_key, terminal.every, terminal.live, terminal.group) == (12345, timedelta(minutes=1), True, "opd")
+    assert str(terminal.since) == "2026-01-01"
+    assert settings.device(terminal).zone.key == "Asia/Makassar"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('evry = "60s"', "terminal[0].evry: unknown key; the nearest known one is 'every'"),
+        ('every = "60 s"', "terminal[0].every: '60 s' is no duration; write for example 500ms, 60s, 5m or 24h"),
+        ('every = "0s"', "terminal[0].every: a duration here must be longer than zero"),
+        ("port = 70000", "terminal[0].port: input should be less than or equal to 65535"),
+        ("comm_key = 1234567", "terminal[0].comm_key: input should be less than or equal to 999999"),
+        ('timezone = "Asia/Kutai"', "terminal[0].timezone: 'Asia/Kutai' is no time zone; write for example Asia/Jakarta"),
+        ('encoding = "utf8000"', "terminal[0].encoding: 'utf8000' is no encoding"),
+        ('driver = "zkteco"', "terminal[0].driver: input should be 'zk', 'pyzk', 'zk-push' or 'file'"),
+    ],
+)
+def test_one_wrong_line_gives_one_clear_line(tmp_path: Path, line: str, says: str) -> None:
+    path = write(tmp_path, f'[edge]\nid = "a"\n[[terminal]]\nid = "lobi"\nhost = "x"\n{line}\n')
+    text = complaint(path)
+    assert text.startswith(f"{path}: {says}")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[edge", "not valid TOML"),
+        ("[edge]\n", "edge.id: is missing and has no default"),
+        ('[edge]\nid = "SETDA 01"', "'SETDA 01' must be 1 to 40 of a-z, 0-9 and -"),
+        ('[edge]\nid = "a"\n[[terminal]]\nid = "x"', "host is missing"),
+        (
+            '[edge]\nid = "a"\n[[terminal]]\nid = "x"\nhost = "h"\n[[terminal]]\nid = "x"\nhost = "h"',
+            "two terminals have the id 'x'",
+        ),
+        ('[edge]\nid = "a"\n[mqtt]\npassword_file = "gone"', "mqtt.password_file"),
+        ('[edge]\nid = "a"\n[mqtt]\ncert_file = "c"', "cert_file and key_file go together"),
+        ('[database]\nurl = "postgresql://x/y"', "'postgresql' is no database that hadir knows"),
+        ('[console]\nlisten = "8080"', "write host:port"),
+        ('[databse]\nurl = "sqlite://"', "databse: unknown key; the nearest known one is 'database'"),
+    ],
+)
+def test_faults_of_whole_files(tmp_path: Path, text: str, says: str) -> None:
+    assert says in complaint(write(tmp_path, text))
+
+
+def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
+    """One round trip to the site, not three."""
+    text = complaint(write(tmp_path, '[edge]\nid = "a"\n[mqtt]\nport = 0\n[[terminal]]\nid = "x"\nhost = "h"\nevry = 1'))
+    assert len(text.splitlines()) == 2
+
+
+def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
+    write(tmp_path, "4321\n", "lobi.key")
+    path = write(tmp_path, '[edge]\nid = "a"\n[[terminal]]\nid = "x"\nhost = "h"\ncomm_key_file = "lobi.key"')
+    settings = load_edge(path, environ={})
+    assert settings.terminal[0].comm_key == 4321
+    assert "4321" not in repr(settings)
+
+
+def test_a_wrong_secret_is_not_shown_in_the_complaint(tmp_path: Path) -> None:
+    write(tmp_path, "hunter2", "lobi.key")
+    path = write(tmp_path, '[edge]\nid = "a"\n[[terminal]]\nid = "x"\nhost = "h"\ncomm_key_file = "lobi.key"')
+    assert "hunter2" not in complaint(path)
+
+
+def test_the_environment_overrides_every_table(tmp_path: Path) -> None:
+    environ = {
+        "HADIR_EDGE__ID": "kec-tabang",
+        "HADIR_MQTT__PORT": "8883",
+        "HADIR_TERMINAL__LOBI__HOST": "198.51.100.7",
+        "HADIR_TERMINAL__0__LIVE": "false",
+        "HADIR_HOME": "not a key",
+    }
+    settings = load_edge(write(tmp_path, CONTRACT_EDGE), environ=environ)
+    assert (settings.edge.id, settings.mqtt.port) == ("kec-tabang", 8883)
+    assert (settings.terminal[0].host, settings.terminal[0].live) == ("198.51.100.7", False)
+
+
+def test_an_unknown_key_in_the_environment_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="edge.identity: unknown key"):
+        load_edge(write(tmp_path, CONTRACT_EDGE), environ={"HADIR_EDGE__IDENTITY": "x"})
+
+
+def test_missing_file_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file; `hadir config init edge`"):
+        load_central(tmp_path / "nowhere.toml", environ={})
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("60s", 60), ("5m", 300), ("24h", 86400)])
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+# --- the sample files --------------------------------------------------------------------
+
+
+def sample(kind: str) -> str:
+    return files("config").joinpath(f"{kind}.sample.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "model"), [("edge", EdgeConfig), ("central", CentralConfig)])
+def test_samples_load_as_they_are(tmp_path: Path, kind: str, model: type[Section]) -> None:
+    assert isinstance(load_any(write(tmp_path, sample(kind)), environ={}), model)
+
+
+def default_of(section: type[Section], key: str) -> str | None:
+    """A default as it would be written in TOML; None where there is none to quote."""
+    value = section.model_fields[key].default
+    if isinstance(value, timedelta):
+        return f'"{value.total_seconds():.0f}s"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or not isinstance(value, str | int | Path) or value == "":
+        return None
+    return str(value) if isinstance(value, int) else f'"{value}"'
+
+
+@pytest.mark.parametrize(("kind", "model"), [("edge", EdgeConfig), ("central", CentralConfig)])
+def test_samples_name_every_key_and_quote_its_default(kind: str, model: type[Section]) -> None:
+    """A sample that lies about a default sends a technician the wrong way."""
+    text = sample(kind)
+    for name, table in model.model_fields.items():
+        section = TerminalSettings if name == "terminal" else table.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, Section)
+        part = re.split(r"^\[", text.split(f"[{name}]", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+        for key in section.model_fields:
+            if key == "password":
+                continue  # a secret belongs into password_file
+            found = re.search(rf"^(# )?{key} = (\S+)", part, re.MULTILINE) or re.search(rf"or {key} = (\S+)", part)
+            assert found, f"[{name}] {key} is not in the sample"
+            default = default_of(section, key)
+            if default is not None and found.re.groups == 2 and found[1]:
+                assert found[2] == default, f"[{name}] {key}"
