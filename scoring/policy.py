@@ -93,6 +93,18 @@ class Hours(Table):
     break_start: LocalTime | None = None
     break_end: LocalTime | None = None
 
+    @cached_property
+    def span(self) -> tuple[int, int]:
+        """Start and end in seconds of the day."""
+        return second_of(self.start), second_of(self.end)
+
+    @cached_property
+    def rest(self) -> tuple[int, int]:
+        """The break in seconds of the day; empty where there is none."""
+        if self.break_start is None or self.break_end is None:
+            return 0, 0
+        return second_of(self.break_start), second_of(self.break_end)
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if (self.break_start is None) != (self.break_end is None):
@@ -208,6 +220,11 @@ def load_ladders(policy: Policy) -> dict[str, tuple[Ladder, ...]]:
         kind: tuple(read_toml(LADDERS / f"{name}.toml", Ladder) for name in names)
         for kind, names in policy.ladders.items()
     }
+
+
+def second_of(moment: time) -> int:
+    """The second of the day."""
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
 def _shipped(folder: Path) -> list[str]:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, text
 
 from scoring.fleet import Fleet, Listed, Place, Reported
 from scoring.months import PersonMonth
@@ -148,22 +148,53 @@ def lock(connection: Connection) -> None:
         connection.execute(text("LOCK TABLE day, month, unit_month, sanction IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def forget(connection: Connection, first: str, last: str, nips: Collection[str] | None) -> None:
-    """Delete the days and months of these people (None: of everyone), and their sanctions of the year."""
-    month, year = first[:7], int(first[:4])
+def forget(connection: Connection, month: str, nips: Collection[str] | None) -> None:
+    """Delete the months of these people (None: of everyone), and their sanctions of the year."""
     for some in [None] if nips is None else _chunks(sorted(nips), PEOPLE):
         for table, holds in (
-            (t.day, t.day.c.local_date.between(first, last)),
             (t.month, t.month.c.month == month),
-            (t.sanction, t.sanction.c.year == year),
+            (t.sanction, t.sanction.c.year == int(month[:4])),
         ):
             whose = [] if some is None else [table.c.nip.in_(some)]
             connection.execute(delete(table).where(holds, *whose))
 
 
-def write_days(connection: Connection, days: Iterable[ScoredDay], policy: str) -> None:
-    """Insert days; `forget` has removed what stood there."""
-    _insert(connection, t.day, (_day_row(scored, policy) for scored in days))
+def replace_days(
+    connection: Connection,
+    span: tuple[str, str],
+    days: Sequence[ScoredDay],
+    policy: str,
+    nips: Collection[str] | None,
+) -> int:
+    """Make `days` the only days from `span[0]` to `span[1]` of these people (None: of everyone).
+
+    `days` is in order of nip. Rows that are right already stay untouched, so that scoring again
+    is cheap for the database; how many were deleted or written.
+    """
+    in_span = t.day.c.local_date.between(*span)
+    stored = set(connection.scalars(select(t.day.c.nip).where(in_span).distinct()))
+    gone = (stored if nips is None else stored & set(nips)) - {scored.nip for scored in days}
+    touched = 0
+    for some in _chunks(sorted(gone), PEOPLE):
+        touched += connection.execute(delete(t.day).where(in_span, t.day.c.nip.in_(some))).rowcount
+    for rows in _people(days, policy):
+        touched += _replace(connection, in_span, rows)
+    return touched
+
+
+def _replace(
+    connection: Connection, in_span: ColumnElement[bool], rows: Mapping[tuple[str, str], dict[str, object]]
+) -> int:
+    nips = sorted({nip for nip, _ in rows})
+    found = connection.execute(select(t.day).where(in_span, t.day.c.nip.in_(nips))).mappings()
+    before = {(row["nip"], row["local_date"]): dict(row) for row in found}
+    wrong = [key for key, row in before.items() if rows.get(key) != row]
+    if wrong:
+        one = (t.day.c.nip == bindparam("whose")) & (t.day.c.local_date == bindparam("on"))
+        connection.execute(delete(t.day).where(one), [{"whose": nip, "on": on} for nip, on in wrong])
+    fresh = [row for key, row in rows.items() if before.get(key) != row]
+    _insert(connection, t.day, fresh)
+    return len(fresh) + sum(key not in rows for key in wrong)
 
 
 def write_months(connection: Connection, months: Iterable[PersonMonth], policy: str) -> None:
@@ -244,6 +275,18 @@ def write_sanctions(connection: Connection, steps: Mapping[str, Sequence[Reached
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, object]]) -> None:
     for some in _chunks(rows, ROWS):
         connection.execute(insert(table), some)
+
+
+def _people(days: Iterable[ScoredDay], policy: str) -> Iterator[dict[tuple[str, str], dict[str, object]]]:
+    """The rows of some people at a time, by (nip, date); `days` is in order of nip."""
+    rows: dict[tuple[str, str], dict[str, object]] = {}
+    for number, (nip, own) in enumerate(groupby(days, key=lambda scored: scored.nip), start=1):
+        rows.update({(nip, scored.day.local_date.isoformat()): _day_row(scored, policy) for scored in own})
+        if number % PEOPLE == 0:
+            yield rows
+            rows = {}
+    if rows:
+        yield rows
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

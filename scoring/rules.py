@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -166,13 +166,14 @@ def _absent(day: date, scans: Sequence[Scan], policy: Policy) -> Day:
 def _present(day: date, hours: Hours, policy: Policy, way_in: Scan | None, way_out: Scan | None) -> Day:
     late = early = worked = None
     reasons: list[Reason | None] = []
+    start, end = hours.span
     if way_in is not None:
-        late = _deviation(_seconds(way_in.local_time) - _of(hours.start), policy.way_in)
+        late = _deviation(_seconds(way_in.local_time) - start, policy.way_in)
         reasons.append(_banded(Rule.LATE, late, policy.way_in, way_in.punch_id(day)))
     elif way_out is not None:
         reasons.append(_unscanned(Rule.MISSING_IN, policy.way_in, way_out.punch_id(day)))
     if way_out is not None:
-        early = _deviation(_of(hours.end) - _seconds(way_out.local_time), policy.way_out)
+        early = _deviation(end - _seconds(way_out.local_time), policy.way_out)
         reasons.append(_banded(Rule.EARLY, early, policy.way_out, way_out.punch_id(day)))
     elif way_in is not None:
         reasons.append(_unscanned(Rule.MISSING_OUT, policy.way_out, way_in.punch_id(day)))
@@ -220,10 +221,7 @@ def _deviation(seconds: int, slot: Slot) -> int:
 
 def _worked(start: int, end: int, hours: Hours) -> int:
     """Minutes between the two scans that lie in working time, the break left out."""
-    worked = _overlap(start, end, _of(hours.start), _of(hours.end))
-    if hours.break_start is not None and hours.break_end is not None:
-        worked -= _overlap(start, end, _of(hours.break_start), _of(hours.break_end))
-    return worked // 60
+    return (_overlap(start, end, *hours.span) - _overlap(start, end, *hours.rest)) // 60
 
 
 def _overlap(start: int, end: int, first: int, last: int) -> int:
@@ -248,10 +246,6 @@ def _inside(scans: Sequence[Scan], window: Window) -> list[Scan]:
 
 def _time(scan: Scan | None) -> str | None:
     return None if scan is None else scan.local_time
-
-
-def _of(moment: time) -> int:
-    return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
 def _seconds(local_time: str) -> int:

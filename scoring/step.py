@@ -62,8 +62,8 @@ def score_month(engine: Engine, policy: Policy, month: str, *, unit: str | None,
     months = list(_sum(scored, month))
     with writing(engine) as connection:
         queries.lock(connection)
-        queries.forget(connection, days[0], days[-1], book.nips)
-        queries.write_days(connection, scored, policy.name)
+        queries.forget(connection, month, book.nips)
+        queries.replace_days(connection, (days[0], days[-1]), scored, policy.name, book.nips)
         queries.write_months(connection, months, policy.name)
         groups = {code: known.group for code, known in book.units.items()}
         ranked = rank_units(queries.read_scores(connection, month), groups, policy.ranking)
