@@ -74,7 +74,7 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
         beat_until(
             stop,
             clock,
-            status=lambda: f"{parts.outbox.queued()} punches wait for the centre",
+            status=lambda: f"{parts.outbox.queued()} entries wait for the centre",
             alive=publisher.alive,
             clock_stepped=schedule.clock_stepped,
         )
@@ -86,7 +86,7 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
         publishing_ends.set()
         publisher.join(JOIN_S)
         _log.info(
-            "edge %s ends; %d punches wait in the outbox%s",
+            "edge %s ends; %d entries wait in the outbox%s",
             settings.edge.id,
             parts.outbox.queued(),
             f"; still busy: {', '.join(hanging)}" if hanging else "",

@@ -93,12 +93,12 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
         print(json.dumps(facts))
     else:
         new = sum(outcome.read.values())
-        print(f"{len(outcome.read)} terminals read, {new} new records, {outcome.queued} wait for the centre")
+        print(f"{len(outcome.read)} terminals read, {new} new records, {outcome.queued} entries wait for the centre")
     for terminal, reason in sorted(outcome.failed.items()):
         print(f"hadir: terminal {terminal}: {reason}", file=sys.stderr)
     if outcome.queued:
         print(
-            f"hadir: {outcome.queued} records are not acknowledged by the centre and stay in the outbox; "
+            f"hadir: {outcome.queued} entries are not acknowledged by the centre and stay in the outbox; "
             f"is the broker at {outcome.broker} up, and hadir central running?",
             file=sys.stderr,
         )
