@@ -46,11 +46,14 @@ lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
 clean: ## remove what the other targets made, the environment included
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
-# The environment: emptied when a lock or the build changes.
+# The environment: emptied when a lock or the build changes. One that make did not make is left alone.
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | debian-venv
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hadir needs Python 3.11 or newer; try make PYTHON=python3.11")'
+	@test ! -e $(VENV) || test -e $(VENV)/.made-by-make || \
+		{ echo "$(VENV) was not made by make: move it away, or name another, as in make VENV=/tmp/hadir" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
+	@touch $(VENV)/.made-by-make
 	$(LOCKED) --requirement requirements/build.txt
 	$(LOCKED) --requirement requirements/runtime.txt
 	$(PIP) install --quiet --no-deps --no-index --no-build-isolation --editable .
