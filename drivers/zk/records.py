@@ -101,8 +101,10 @@ def unpack_log(records: bytes) -> Iterator[RawPunch | BadRecord]:
     """Each 40-byte record of a log in its order; one that cannot be a punch becomes a BadRecord.
 
     Linear in the length of the log: the texts of user ids and the dates, few beside the
-    records, are read once.
+    records, are read once. Raises RemoteProtocolError when the length is no multiple of 40.
     """
+    if len(records) % ATT40_BYTES:
+        raise RemoteProtocolError(f"a log of {len(records)} bytes is no whole number of records")
     pins: dict[bytes, str] = {}
     days: dict[int, datetime] = {}
     for position, fields in enumerate(_ATT40.iter_unpack(records)):
