@@ -15,7 +15,7 @@ APPLICATION_ID: Final = 0x68616469
 
 _SCHEMA: Final = Path(__file__).with_name("outbox_schema")
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_BUSY_S: Final = 5.0
+_BUSY_S: Final = 2.0
 
 
 @contextmanager
