@@ -65,7 +65,7 @@ def to_utc(wall_time: datetime, zone: ZoneInfo) -> tuple[datetime, tuple[Flag, .
     return at, (Flag.TIME_FOLD if exists else Flag.TIME_GAP,)
 
 
-def normalise(  # noqa: PLR0913 - the facts that give a punch its meaning
+def normalise(
     raw: RawPunch,
     *,
     serial: str,
@@ -79,7 +79,7 @@ def normalise(  # noqa: PLR0913 - the facts that give a punch its meaning
     doubts = list(flags)
     if clock_offset_s is not None and abs(clock_offset_s) > CLOCK_TOLERANCE.total_seconds():
         doubts.append(Flag.CLOCK_OFF)
-    if raw.wall_time.year == 2000:  # noqa: PLR2004 - where a dead clock battery restarts
+    if raw.wall_time.year == 2000:
         doubts.append(Flag.YEAR_2000)
     if at > now + FUTURE_TOLERANCE:
         doubts.append(Flag.FUTURE)

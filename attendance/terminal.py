@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
+
+
+WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
+"""WIB, the zone of most of the country's offices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +19,7 @@ class Terminal:
     port: int = 4370
     transport: str = "tcp"
     comm_key: int = 0
-    zone: ZoneInfo = ZoneInfo("Asia/Jakarta")
+    zone: ZoneInfo = WESTERN_TIME
     encoding: str = "utf-8"
     timeout: timedelta = timedelta(seconds=10)
 

@@ -1,4 +1,4 @@
-"""Terminal to view: how many punches a second the whole path carries, beside the bare insert of the same rows.
+"""Terminal to view: punches a second over the whole path, beside the bare insert of the same rows.
 
 One process each for the simulated terminals, the broker (Mosquitto), the centre and the edge, all on this
 machine, on SQLite and, where its server is installed, on PostgreSQL. Prints minimum, median and maximum.
@@ -16,14 +16,14 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
+from sqlalchemy import Table, create_engine, insert
+
 import postgres
 from mosquitto import running_mosquitto
 from program import query, run_hadir, running_hadir, write_central, write_edge
-from sqlalchemy import Table, create_engine, insert
-from terminals import running_terminals
-
 from sync.central import tables
 from sync.central.store import initialise, open_engine
+from terminals import running_terminals
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def run_bare(folder: Path, name: str, url: str, server: postgres.Server) -> floa
     table: Table = tables.punch
     source = create_engine(url)
     with source.connect() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(table.select())]
+        rows = [dict(row) for row in connection.execute(table.select()).mappings()]
     source.dispose()
     engine = open_engine(f"sqlite:///{folder}/bare.db" if name == "sqlite" else server.new_database())
     initialise(engine)

@@ -1,4 +1,4 @@
-"""Settings files to frozen settings: file, then environment, then secrets; every fault named with its place."""
+"""Settings files to frozen settings: file, environment, secrets; every fault named with its place."""
 
 import os
 import tomllib
@@ -30,8 +30,9 @@ def load_central(path: Path, environ: Mapping[str, str] | None = None) -> Centra
 def load_any(path: Path, environ: Mapping[str, str] | None = None) -> EdgeConfig | CentralConfig:
     """Read a settings file of either kind; an `[edge]` or `[[terminal]]` makes it an edge's."""
     table = _read(path)
-    kind = EdgeConfig if "edge" in table or "terminal" in table else CentralConfig
-    return _load(path, kind, environ)
+    if "edge" in table or "terminal" in table:
+        return _load(path, EdgeConfig, environ)
+    return _load(path, CentralConfig, environ)
 
 
 def _load(path: Path, kind: type[_Config], environ: Mapping[str, str] | None) -> _Config:
@@ -70,7 +71,9 @@ def _apply_environment(table: _Table, environ: Mapping[str, str], path: Path) ->
             if not isinstance(target, dict | list):
                 raise ConfigError(f"{path}: {name} (environment): no such table in this file")
         if not isinstance(target, dict):
-            raise ConfigError(f"{path}: {name} (environment): name a terminal, as in HADIR_TERMINAL__LOBI__HOST")
+            raise ConfigError(
+                f"{path}: {name} (environment): name a terminal, as in HADIR_TERMINAL__LOBI__HOST"
+            )
         target[keys[-1]] = value
 
 
@@ -108,7 +111,9 @@ def _secret(file: Path, where: str) -> str:
 
 
 def _lines(error: ValidationError, kind: type[BaseModel], path: Path) -> list[str]:
-    return [f"{path}: {_place(fault['loc'])}: {_complaint(cast(_Table, fault), kind)}" for fault in error.errors()]
+    return [
+        f"{path}: {_place(fault['loc'])}: {_complaint(cast(_Table, fault), kind)}" for fault in error.errors()
+    ]
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

@@ -4,11 +4,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from attendance.terminal import Terminal
+from attendance.terminal import WESTERN_TIME, Terminal
 from config.fields import Duration, Encoding, Id, Zone
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -21,7 +20,9 @@ DEFAULT_GROUP = "default"
 class Section(BaseModel):
     """A table of a settings file: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 class Mqtt(Section):
@@ -55,7 +56,7 @@ class Edge(Section):
     """The edge itself."""
 
     id: Id
-    timezone: Zone = ZoneInfo("Asia/Jakarta")
+    timezone: Zone = WESTERN_TIME
     state_dir: Path = Path("/var/lib/hadir")
 
 

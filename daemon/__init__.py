@@ -1,1 +1,1 @@
-"""The program: command line, the edge daemon, the centre, the demo. The only package that knows all the others."""
+"""The program: command line, edge daemon, centre, demo. The only package that knows all the others."""

@@ -8,5 +8,5 @@ def delay(failures: int, *, first: timedelta, longest: timedelta, chance: float)
 
     The spread keeps terminals that failed together from returning together.
     """
-    doubled = first * 2 ** min(max(failures - 1, 0), 16)
+    doubled: timedelta = first * (1 << min(max(failures - 1, 0), 16))
     return min(doubled, longest) * (0.5 + chance / 2)

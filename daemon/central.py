@@ -31,7 +31,10 @@ def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
         thread = Supervised("ingest", ingest.run, stop, clock)
         thread.start()
         _log.info(
-            "the centre receives from %s:%d", settings.mqtt.host, settings.mqtt.port, extra={"action": "central_started"}
+            "the centre receives from %s:%d",
+            settings.mqtt.host,
+            settings.mqtt.port,
+            extra={"action": "central_started"},
         )
         beat_until(stop, clock, status=lambda: _in_words(ingest.status), alive=thread.alive)
         thread.join(JOIN_S)
@@ -40,7 +43,7 @@ def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
 
 
 def _start_broker(settings: CentralConfig, stack: ExitStack) -> None:
-    from sync.embedded import EmbeddedBroker  # noqa: PLC0415 - an extra that only the embedded broker needs
+    from sync.embedded import EmbeddedBroker
 
     stack.enter_context(
         EmbeddedBroker(

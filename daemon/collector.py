@@ -89,7 +89,10 @@ class Collector:
         self._wake.set()
 
     def poll_once(self) -> int:
-        """One whole read in a session of its own; how many entries were new. Raises DeviceError, OutboxError."""
+        """One whole read in a session of its own; how many entries were new.
+
+        Raises DeviceError, OutboxError.
+        """
         try:
             with self._driver.open(self._terminal) as session:
                 new = self._poll(session, whole=True)
@@ -126,7 +129,7 @@ class Collector:
             self._failures,
             first=min(self._settings.every, LONGEST_BACKOFF) / 4,
             longest=LONGEST_BACKOFF,
-            chance=random.random(),  # noqa: S311 - a spread, not a secret
+            chance=random.random(),
         )
         self._clock.wait(stop, pause.total_seconds())
 
@@ -189,9 +192,7 @@ class Collector:
         )
         return new
 
-    def _put(
-        self, facts: WireTerminal, page: Iterable[RawPunch | BadRecord], offset: KnownOffset
-    ) -> int:
+    def _put(self, facts: WireTerminal, page: Iterable[RawPunch | BadRecord], offset: KnownOffset) -> int:
         bad = [item for item in page if isinstance(item, BadRecord)]
         punches = [self._normalised(item, facts, offset) for item in page if isinstance(item, RawPunch)]
         for record in bad:
@@ -239,7 +240,7 @@ class Collector:
     # --- live events -------------------------------------------------------------------
 
     def _listen(self, session: Session, listener: CanListen, stop: threading.Event) -> None:
-        """Events until stopped; polls on the same session when due. Each is durable before the next is asked for."""
+        """Events until stopped, each durable before the next is asked for; polls on the same session."""
         for item in listener.listen(quiet=LISTEN_QUIET):
             contact = self._last
             if item is not None and contact is not None:
@@ -254,9 +255,7 @@ class Collector:
 
     def _succeeded(self, contact: Contact) -> None:
         if self._failures:
-            _log.info(
-                "terminal %s is back", self.id, extra={"action": "terminal_back", "terminal": self.id}
-            )
+            _log.info("terminal %s is back", self.id, extra={"action": "terminal_back", "terminal": self.id})
         self._failures = 0
         self._last = contact
         self._report(

@@ -67,7 +67,7 @@ def _missing_extra(error: ModuleNotFoundError) -> ConfigError:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hadir",
-        description="Every punch from the office's attendance terminals, whole and on time, into the database.",
+        description="Every punch from an office's attendance terminals, whole and on time, in the database.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

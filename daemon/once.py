@@ -1,4 +1,4 @@
-"""`hadir edge run --once`: every terminal tried, every punch acknowledged, or the exit code says what is missing."""
+"""`hadir edge run --once`: every terminal tried, every punch acknowledged, or the exit code says so."""
 
 import json
 import sys
@@ -35,7 +35,9 @@ class Outcome:
         return not self.failed and self.queued == 0
 
 
-def run_once(settings: EdgeConfig, timeout: timedelta, *, as_json: bool = False, clock: Clock | None = None) -> int:
+def run_once(
+    settings: EdgeConfig, timeout: timedelta, *, as_json: bool = False, clock: Clock | None = None
+) -> int:
     """Read every polled terminal, wait for the centre's receipts; 0 if all of it came about, else 1."""
     clock = clock or SystemClock()
     deadline = clock.monotonic() + timeout.total_seconds()
@@ -93,7 +95,8 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
         print(json.dumps(facts))
     else:
         new = sum(outcome.read.values())
-        print(f"{len(outcome.read)} terminals read, {new} new records, {outcome.queued} entries wait for the centre")
+        read = len(outcome.read)
+        print(f"{read} terminals read, {new} new records, {outcome.queued} entries wait for the centre")
     for terminal, reason in sorted(outcome.failed.items()):
         print(f"hadir: terminal {terminal}: {reason}", file=sys.stderr)
     if outcome.queued:

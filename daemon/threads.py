@@ -19,7 +19,9 @@ LONGEST_PAUSE: Final = timedelta(minutes=5)
 class Supervised:
     """Runs `work(stop)` in a thread until it returns; after an error it waits and runs it again."""
 
-    def __init__(self, name: str, work: Callable[[threading.Event], None], stop: threading.Event, clock: Clock) -> None:
+    def __init__(
+        self, name: str, work: Callable[[threading.Event], None], stop: threading.Event, clock: Clock
+    ) -> None:
         self.name = name
         self._work = work
         self._stop = stop
@@ -47,11 +49,13 @@ class Supervised:
                 self._work(self._stop)
             except AttendanceError as error:
                 failures += 1
-                _log.error("%s: %s", self.name, error, extra={"action": "thread_failed"})  # noqa: TRY400 - expected
-            except Exception:
+                _log.error("%s: %s", self.name, error, extra={"action": "thread_failed"})
+            except Exception:  # noqa: BLE001 - the top of a thread
                 failures += 1
-                _log.exception("%s failed and will be started again", self.name, extra={"action": "thread_failed"})
+                _log.exception(
+                    "%s failed and will be started again", self.name, extra={"action": "thread_failed"}
+                )
             else:
                 return
-            pause = delay(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE, chance=random.random())  # noqa: S311
+            pause = delay(failures, first=FIRST_PAUSE, longest=LONGEST_PAUSE, chance=random.random())
             self._clock.wait(self._stop, pause.total_seconds())

@@ -9,7 +9,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("central", help="the server that receives and commits")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     run = actions.add_parser(
-        "run", help="receive, commit, acknowledge", epilog="example: hadir central run --config /etc/hadir/central.toml"
+        "run",
+        help="receive, commit, acknowledge",
+        epilog="example: hadir central run --config /etc/hadir/central.toml",
     )
     init = actions.add_parser(
         "init",

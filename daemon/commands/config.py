@@ -14,7 +14,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("config", help="check a settings file, or write a starting one")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     check = actions.add_parser(
-        "check", help="say whether a settings file is right", epilog="example: hadir config check /etc/hadir/edge.toml"
+        "check",
+        help="say whether a settings file is right",
+        epilog="example: hadir config check /etc/hadir/edge.toml",
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="print facts for machines")

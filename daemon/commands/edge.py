@@ -19,9 +19,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: hadir edge run --config /etc/hadir/edge.toml --once",
     )
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
-    run.add_argument("--once", action="store_true", help="read every terminal once, deliver everything, and end")
     run.add_argument(
-        "--timeout", type=_seconds, default=_seconds(DEFAULT_TIMEOUT), metavar="S", help="for --once (default: 120)"
+        "--once", action="store_true", help="read every terminal once, deliver everything, and end"
+    )
+    run.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=_seconds(DEFAULT_TIMEOUT),
+        metavar="S",
+        help="for --once (default: 120)",
     )
     run.add_argument("--json", action="store_true", help="with --once: print the outcome for machines")
     run.add_argument("--verbose", action="store_true", help="log more")

@@ -15,7 +15,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: hadir terminal probe 192.0.2.10:4370 --comm-key 12345",
     )
     probe.add_argument("address", metavar="HOST[:PORT]")
-    probe.add_argument("--comm-key", type=int, default=0, metavar="K", help="the terminal's comm key (default: 0)")
+    probe.add_argument(
+        "--comm-key", type=int, default=0, metavar="K", help="the terminal's comm key (default: 0)"
+    )
     probe.add_argument("--transport", choices=("tcp", "udp"), default="tcp")
     probe.add_argument("--driver", choices=("zk", "pyzk"), default="zk")
     probe.add_argument("--timeout", type=float, default=10.0, metavar="S", help="for each step (default: 10)")
@@ -30,7 +32,9 @@ def _probe(arguments: argparse.Namespace) -> int:
 
     host, _, port = arguments.address.partition(":")
     if not host or (port and not port.isdigit()):
-        raise ConfigError(f"{arguments.address!r} is no address; write for example 192.0.2.10 or 192.0.2.10:4370")
+        raise ConfigError(
+            f"{arguments.address!r} is no address; write for example 192.0.2.10 or 192.0.2.10:4370"
+        )
     terminal = Terminal(
         id="probe",
         host=host,

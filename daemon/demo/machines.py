@@ -1,4 +1,4 @@
-"""The demo's moving parts: simulated terminals in this process, the centre and the edge as processes of their own."""
+"""The demo's moving parts: terminals in this process, centre and edge as processes of their own."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from attendance.errors import AttendanceError
@@ -88,10 +88,10 @@ class Service:
         self._command = [sys.executable, "-P", "-m", "daemon", name, "run", "--config", str(settings)]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> Self:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HADIR_")}
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+            self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
         return self
@@ -115,6 +115,8 @@ class Service:
         try:
             code = self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            raise DemoFailed(f"`hadir {self.name} run` did not end within {STOP_S:.0f} s; log: {self.log}") from None
+            raise DemoFailed(
+                f"`hadir {self.name} run` did not end within {STOP_S:.0f} s; log: {self.log}"
+            ) from None
         if code:
             raise DemoFailed(f"`hadir {self.name} run` ended with exit code {code}; its log: {self.log}")

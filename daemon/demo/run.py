@@ -57,7 +57,9 @@ def run_demo(folder: Path | None, *, seed: int = 1, as_json: bool = False) -> in
     terminals = machines.build_terminals(scenario)
     with ExitStack() as stack:
         ports = stack.enter_context(machines.serving(terminals))
-        progress.tell(f"{len(ports)} simulated terminals answer on ports {', '.join(map(str, ports.values()))}")
+        progress.tell(
+            f"{len(ports)} simulated terminals answer on ports {', '.join(map(str, ports.values()))}"
+        )
         central_file, edge_file = machines.write_settings(folder, ports)
         settings = load_central(central_file, environ={})
         engine = open_engine(settings.database.url)
@@ -65,7 +67,7 @@ def run_demo(folder: Path | None, *, seed: int = 1, as_json: bool = False) -> in
         _load_offices(engine, folder, scenario, terminals)
         progress.tell("the database is made; units, people and terminals are loaded")
         outcome = _collect(engine, folder, (central_file, edge_file), (terminals, scenario), progress)
-        score_month(engine, load_policy(settings.scoring.policy), month, now=datetime.now(UTC))
+        score_month(engine, load_policy(settings.scoring.policy), month, unit=None, now=datetime.now(UTC))
         progress.tell(f"scored {month} by policy {settings.scoring.policy}")
         outcome.read_scores(engine, month)
     print(json.dumps(outcome.facts()) if as_json else print_summary(outcome), flush=True)
@@ -115,9 +117,7 @@ def _collect(
 ) -> Outcome:
     """Centre and edge run; the logs arrive; a few people punch now; both end in order."""
     terminals, scenario = world
-    made = {
-        _identity(terminals[name].serial, punch) for name, log in scenario.logs.items() for punch in log
-    }
+    made = {_identity(terminals[name].serial, punch) for name, log in scenario.logs.items() for punch in log}
     central = machines.Service("central", settings[0], folder / "central.log")
     edge = machines.Service("edge", settings[1], folder / "edge.log")
     with central, edge:

@@ -77,8 +77,8 @@ class Scenario:
 
 
 def imagine(names: list[str], month: str, is_workday: Callable[[date], bool], seed: int = 1) -> Scenario:
-    """Invent people for `names` (spread over the units) and a month of punches. The same seed, the same month."""
-    random = Random(seed)  # noqa: S311 - a story, not a secret
+    """Invent people for `names`, spread over the units, and a month of punches; the same for the same seed."""
+    random = Random(seed)
     scenario = Scenario(month=month, people=_people(names, random), logs={name: [] for name in TERMINALS})
     year, number = (int(part) for part in month.split("-"))
     for day in range(1, calendar.monthrange(year, number)[1] + 1):
@@ -102,7 +102,7 @@ def _people(names: list[str], random: Random) -> list[Employee]:
                 habits.forgets_out,
                 habits.away,
             )
-        kind = "pppk" if random.random() < 0.2 else "pns"  # noqa: PLR2004 - one in five
+        kind = "pppk" if random.random() < 0.2 else "pns"
         people.append(Employee(_nip(random, kind, number), name, unit, str(1001 + number), kind, habits))
     return people
 
@@ -123,18 +123,20 @@ def _work(scenario: Scenario, today: date, random: Random) -> None:
             continue
         doors = [name for name, unit in TERMINALS.items() if unit == person.unit]
         if random.random() < habits.late:
-            arrival = _shift(today, _START, 60 * random.randint(1, habits.longest_late_min) + random.randrange(60))
+            arrival = _shift(
+                today, _START, 60 * random.randint(1, habits.longest_late_min) + random.randrange(60)
+            )
         else:
             arrival = _shift(today, _START, -random.randint(20, 40 * 60))
         _punch(scenario, random.choice(doors), person.pin, arrival, 0)
-        if random.random() < 0.03:  # noqa: PLR2004 - a finger laid on twice
+        if random.random() < 0.03:
             _punch(scenario, doors[0], person.pin, arrival + timedelta(seconds=random.randint(2, 9)), 0)
         if random.random() < habits.forgets_out:
             continue
         early = random.random() < habits.early
         leaving = _shift(today, end, -random.randint(300, 5400) if early else random.randint(5, 45 * 60))
         _punch(scenario, random.choice(doors), person.pin, leaving, 1)
-    if random.random() < 0.2:  # noqa: PLR2004 - now and then a visitor
+    if random.random() < 0.2:
         _punch(scenario, "setda-lobi", VISITOR_PIN, _shift(today, time(10, 0), random.randrange(3600)), 0)
 
 
@@ -143,6 +145,4 @@ def _shift(today: date, base: time, seconds: int) -> datetime:
 
 
 def _punch(scenario: Scenario, terminal: str, pin: str, wall_time: datetime, state: int) -> None:
-    scenario.logs[terminal].append(
-        RawPunch(pin=pin, wall_time=wall_time, verify_code=1, state_code=state)
-    )
+    scenario.logs[terminal].append(RawPunch(pin=pin, wall_time=wall_time, verify_code=1, state_code=state))

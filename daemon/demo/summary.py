@@ -54,14 +54,22 @@ class Outcome:
             "people": self.people,
             "backlog_s": round(self.seconds, 2),
             "live_median_s": round(median(self.live_delays), 3) if self.live_delays else None,
-            "units": [{"unit": unit.unit, "score": unit.score, "rank": unit.rank} for unit in self.units_ranked],
+            "units": [
+                {"unit": unit.unit, "score": unit.score, "rank": unit.rank} for unit in self.units_ranked
+            ],
             "folder": str(self.folder),
         }
 
 
 def print_summary(outcome: Outcome) -> str:
     """The summary as text, at most 100 columns wide."""
-    sections = (_punches(outcome), _units(outcome), _people(outcome), _explained(outcome), _next_steps(outcome))
+    sections = (
+        _punches(outcome),
+        _units(outcome),
+        _people(outcome),
+        _explained(outcome),
+        _next_steps(outcome),
+    )
     return "\n\n".join(("", *("\n".join(lines) for lines in sections), ""))
 
 
@@ -93,10 +101,10 @@ def _units(outcome: Outcome) -> list[str]:
 def _people(outcome: Outcome) -> list[str]:
     ranked = [person for person in outcome.people_ranked if person.score is not None]
     lines = ["  Best and worst                     score   late   absent"]
-    for person in (*ranked[:SHOWN], *ranked[-SHOWN:]):
-        lines.append(
-            f"  {person.name:32}  {_score(person.score)}  {person.late_minutes:5} min {person.absent_days:3} days"
-        )
+    lines += [
+        f"  {who.name:32}  {_score(who.score)}  {who.late_minutes:5} min {who.absent_days:3} days"
+        for who in (*ranked[:SHOWN], *ranked[-SHOWN:])
+    ]
     lines.insert(1 + SHOWN, "  ...")
     return lines
 
@@ -106,7 +114,10 @@ def _score(score: float | None) -> str:
 
 
 def _explained(outcome: Outcome) -> list[str]:
-    return ["  One month explained, as its owner sees it", *(f"    {line}" for line in outcome.explained.splitlines())]
+    return [
+        "  One month explained, as its owner sees it",
+        *(f"    {line}" for line in outcome.explained.splitlines()),
+    ]
 
 
 def _next_steps(outcome: Outcome) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from mosquitto import Mosquitto, free_port, running_mosquitto
 from program import eventually, query, run_hadir, running_hadir, stored_identities, write_central, write_edge
 from terminals import running_terminals, serving, some_terminal
@@ -28,7 +29,9 @@ def test_wrong_key_names_file_path_and_the_right_one(tmp_path: Path, command: tu
     where = [path] if command[0] == "config" else ["--config", path]
     done = run_hadir(*command, *where)
     assert done.returncode == 2
-    assert complaints(done.stderr) == [f"{path}: terminal[0].evry: unknown key; the nearest known one is 'every'"]
+    assert complaints(done.stderr) == [
+        f"{path}: terminal[0].evry: unknown key; the nearest known one is 'every'"
+    ]
     assert done.stdout == ""
 
 
@@ -69,7 +72,7 @@ def test_broker_down_keeps_the_punches_and_says_where(tmp_path: Path) -> None:
 
 
 def test_locked_database_is_waited_for(broker: Mosquitto, tmp_path: Path) -> None:
-    """Somebody's SQL window holds the file: the centre says so once, and nothing is acknowledged before it is stored."""
+    """Somebody's SQL window holds the file: said once, and nothing is acknowledged before it is stored."""
     url = f"sqlite:///{tmp_path}/central.db"
     settings = write_central(tmp_path, url, broker.port)
     assert run_hadir("central", "init", "--config", settings).returncode == 0
@@ -145,10 +148,15 @@ def test_nip_in_scientific_notation_keeps_only_its_row_out(tmp_path: Path) -> No
     assert "line 3" in line
     assert "text" in line
     assert "Traceback" not in done.stderr
-    assert [row[0] for row in query(url, "SELECT name FROM person ORDER BY name")] == ["Rina Lestari", "Siti Aminah"]
+    assert [row[0] for row in query(url, "SELECT name FROM person ORDER BY name")] == [
+        "Rina Lestari",
+        "Siti Aminah",
+    ]
 
 
-@pytest.mark.parametrize("arguments", [(), ("edge",), ("edge", "run"), ("score", "--month", "Agustus"), ("bogus",)])
+@pytest.mark.parametrize(
+    "arguments", [(), ("edge",), ("edge", "run"), ("score", "--month", "Agustus"), ("bogus",)]
+)
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     done = run_hadir(*arguments)
     assert done.returncode == 2

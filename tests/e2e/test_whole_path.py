@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from mosquitto import Mosquitto, free_port, running_mosquitto
-from program import Process, eventually, query, run_hadir, running_hadir, stored_identities, write_central, write_edge
-from terminals import Running, running_terminals, some_terminal, serving
 
-from drivers.zk.records import unpack_log
 from attendance.punch import RawPunch
+from drivers.zk.records import unpack_log
+from mosquitto import Mosquitto, free_port, running_mosquitto
+from program import (
+    Process,
+    eventually,
+    query,
+    run_hadir,
+    running_hadir,
+    stored_identities,
+    write_central,
+    write_edge,
+)
+from terminals import Running, running_terminals, serving, some_terminal
 
 
 @pytest.fixture
@@ -41,7 +50,10 @@ def central(folder: Path, url: str, port: int, *, embedded: bool = False) -> Ite
 
 def test_once_brings_every_punch_exactly_once(database_url: str, broker: Mosquitto, tmp_path: Path) -> None:
     """A lost or doubled punch here is a wrong allowance; the second run must find nothing new."""
-    with running_terminals(3, users=20, records=700) as running, central(tmp_path, database_url, broker.port) as centre:
+    with (
+        running_terminals(3, users=20, records=700) as running,
+        central(tmp_path, database_url, broker.port) as centre,
+    ):
         edge = write_edge(tmp_path, broker.port, {f"t{n}": item.port for n, item in enumerate(running)})
         first = run_hadir("edge", "run", "--config", edge, "--once")
         assert first.returncode == 0, first.stderr + centre.log
@@ -87,7 +99,10 @@ def test_embedded_broker_serves_edge_and_centre(tmp_path: Path) -> None:
     """A small office without Mosquitto: the client has to step down to MQTT 3.1.1 by itself."""
     url = f"sqlite:///{tmp_path}/central.db"
     port = free_port()
-    with running_terminals(1, users=5, records=120) as running, central(tmp_path, url, port, embedded=True) as centre:
+    with (
+        running_terminals(1, users=5, records=120) as running,
+        central(tmp_path, url, port, embedded=True) as centre,
+    ):
         edge = write_edge(tmp_path, port, {"lobi": running[0].port})
         done = run_hadir("edge", "run", "--config", edge, "--once")
         assert done.returncode == 0, done.stderr + centre.log
@@ -99,18 +114,25 @@ def test_broker_that_is_down_at_start_and_dies_on_the_way(broker: Mosquitto, tmp
     """A restarted broker that forgot everything: the outbox sends again, nothing is lost or doubled."""
     url = f"sqlite:///{tmp_path}/central.db"
     broker.stop()
-    with running_terminals(1, users=10, records=300) as (item,), central(tmp_path, url, broker.port) as centre:
+    with (
+        running_terminals(1, users=10, records=300) as (item,),
+        central(tmp_path, url, broker.port) as centre,
+    ):
         edge = write_edge(tmp_path, broker.port, {"lobi": item.port}, extra='every = "1s"')
         with running_hadir("edge", "run", "--config", edge, log=tmp_path / "edge.log") as process:
             eventually(lambda: "300 new records" in process.log, what="collection without a broker")
             broker.start()
-            eventually(lambda: len(_rows(url)) == 300, what=f"delivery after the start: {process.log}{centre.log}")
+            eventually(
+                lambda: len(_rows(url)) == 300, what=f"delivery after the start: {process.log}{centre.log}"
+            )
             broker.kill()
             broker.forget()
             item.terminal.punch("1001", at=datetime(2026, 2, 2, 7, 0))
             eventually(lambda: " 1 new records" in process.log, what="collection while the broker is dead")
             broker.start()
-            eventually(lambda: len(_rows(url)) == 301, what=f"delivery after the crash: {process.log}{centre.log}")
+            eventually(
+                lambda: len(_rows(url)) == 301, what=f"delivery after the crash: {process.log}{centre.log}"
+            )
             assert stored_identities(url) == in_terminals(item)
             assert process.log.count("Traceback") == 0
             assert process.stop() == 0

@@ -135,4 +135,4 @@ def stored_identities(url: str) -> list[tuple[object, ...]]:
 
 def made_identities(serial: str, punches: Sequence[tuple[str, str]]) -> list[tuple[str, str, str, str]]:
     """The same for punches made as (pin, ISO wall time)."""
-    return sorted((serial, pin, *wall.split("T", 1)) for pin, wall in punches)  # type: ignore[misc]
+    return sorted((serial, pin, *wall.split("T", 1)) for pin, wall in punches)

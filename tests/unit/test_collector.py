@@ -109,10 +109,11 @@ class Bench:
         """Run the collector's thread work until its script ends."""
         stop = threading.Event()
 
-        def end(*_: object) -> None:
+        def end(event: threading.Event, _timeout_s: float) -> bool:
             stop.set()
+            return event.is_set()
 
-        self.clock.wait = lambda event, timeout_s: bool(end() or event.is_set())  # type: ignore[method-assign]
+        self.clock.wait = end  # type: ignore[method-assign]
         self.collector.run(stop)
 
 
@@ -164,7 +165,9 @@ def test_another_serial_behind_the_same_address_is_read_whole(bench: Bench) -> N
     assert {punch.serial for batch in bench.batches() for punch in batch.punches} == {"SCR1", "SCR2"}
 
 
-def test_the_cursor_does_not_move_when_the_outbox_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cursor_does_not_move_when_the_outbox_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full disk in the middle: the next poll has to bring everything again."""
     bench.terminal.log = [bench.punch(1)]
     put = bench.outbox.put
@@ -181,7 +184,11 @@ def test_the_cursor_does_not_move_when_the_outbox_fails(bench: Bench, monkeypatc
 
 
 def test_a_bad_record_is_kept_and_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.terminal.log = [bench.punch(1), BadRecord(raw=b"\xff" * 40, reason="no such date", position=1), bench.punch(2)]
+    bench.terminal.log = [
+        bench.punch(1),
+        BadRecord(raw=b"\xff" * 40, reason="no such date", position=1),
+        bench.punch(2),
+    ]
     assert bench.collector.poll_once() == 3
     assert bench.collector.poll_once() == 0
     assert len([line for line in caplog.messages if "cannot be a punch" in line]) == 1
@@ -195,7 +202,9 @@ def test_the_clock_offset_goes_only_with_punches_since_the_last_contact(bench: B
     bench.terminal.log = [bench.punch(1, day=1)]
     bench.collector.poll_once()
     bench.clock.true_time += timedelta(minutes=10)
-    bench.terminal.log.append(RawPunch(pin="1001", wall_time=datetime(2026, 9, 4, 12, 14), verify_code=1, state_code=0))
+    bench.terminal.log.append(
+        RawPunch(pin="1001", wall_time=datetime(2026, 9, 4, 12, 14), verify_code=1, state_code=0)
+    )
     bench.collector.poll_once()
     old, new = [punch for batch in bench.batches() for punch in batch.punches]
     assert old.clock_offset_s is None

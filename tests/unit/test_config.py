@@ -51,7 +51,12 @@ def test_the_contracts_example_is_read(tmp_path: Path) -> None:
     settings = load_edge(write(tmp_path, CONTRACT_EDGE), environ={})
     (terminal,) = settings.terminal
     assert settings.edge.timezone.key == "Asia/Makassar"
-    assert (terminal.comm_key, terminal.every, terminal.live, terminal.group) == (12345, timedelta(minutes=1), True, "opd")
+    assert (terminal.comm_key, terminal.every, terminal.live, terminal.group) == (
+        12345,
+        timedelta(minutes=1),
+        True,
+        "opd",
+    )
     assert str(terminal.since) == "2026-01-01"
     assert settings.device(terminal).zone.key == "Asia/Makassar"
 
@@ -60,11 +65,17 @@ def test_the_contracts_example_is_read(tmp_path: Path) -> None:
     ("line", "says"),
     [
         ('evry = "60s"', "terminal[0].evry: unknown key; the nearest known one is 'every'"),
-        ('every = "60 s"', "terminal[0].every: '60 s' is no duration; write for example 500ms, 60s, 5m or 24h"),
+        (
+            'every = "60 s"',
+            "terminal[0].every: '60 s' is no duration; write for example 500ms, 60s, 5m or 24h",
+        ),
         ('every = "0s"', "terminal[0].every: a duration here must be longer than zero"),
         ("port = 70000", "terminal[0].port: input should be less than or equal to 65535"),
         ("comm_key = 1234567", "terminal[0].comm_key: input should be less than or equal to 999999"),
-        ('timezone = "Asia/Kutai"', "terminal[0].timezone: 'Asia/Kutai' is no time zone; write for example Asia/Jakarta"),
+        (
+            'timezone = "Asia/Kutai"',
+            "terminal[0].timezone: 'Asia/Kutai' is no time zone; write for example Asia/Jakarta",
+        ),
         ('encoding = "utf8000"', "terminal[0].encoding: 'utf8000' is no encoding"),
         ('driver = "zkteco"', "terminal[0].driver: input should be 'zk', 'pyzk', 'zk-push' or 'file'"),
     ],
@@ -100,7 +111,9 @@ def test_faults_of_whole_files(tmp_path: Path, text: str, says: str) -> None:
 
 def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
     """One round trip to the site, not three."""
-    text = complaint(write(tmp_path, '[edge]\nid = "a"\n[mqtt]\nport = 0\n[[terminal]]\nid = "x"\nhost = "h"\nevry = 1'))
+    text = complaint(
+        write(tmp_path, '[edge]\nid = "a"\n[mqtt]\nport = 0\n[[terminal]]\nid = "x"\nhost = "h"\nevry = 1')
+    )
     assert len(text.splitlines()) == 2
 
 
@@ -132,7 +145,7 @@ def test_the_environment_overrides_every_table(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_in_the_environment_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="edge.identity: unknown key"):
+    with pytest.raises(ConfigError, match=r"edge\.identity: unknown key"):
         load_edge(write(tmp_path, CONTRACT_EDGE), environ={"HADIR_EDGE__IDENTITY": "x"})
 
 
@@ -182,7 +195,9 @@ def test_samples_name_every_key_and_quote_its_default(kind: str, model: type[Sec
         for key in section.model_fields:
             if key == "password":
                 continue  # a secret belongs into password_file
-            found = re.search(rf"^(# )?{key} = (\S+)", part, re.MULTILINE) or re.search(rf"or {key} = (\S+)", part)
+            found = re.search(rf"^(# )?{key} = (\S+)", part, re.MULTILINE) or re.search(
+                rf"or {key} = (\S+)", part
+            )
             assert found, f"[{name}] {key} is not in the sample"
             default = default_of(section, key)
             if default is not None and found.re.groups == 2 and found[1]:

@@ -21,7 +21,9 @@ def punch(wall_time: datetime, zone: str = "Asia/Makassar", offset_s: float | No
     )
 
 
-@pytest.mark.parametrize(("zone", "hour"), [("Asia/Jakarta", 0), ("Asia/Makassar", 23), ("Asia/Jayapura", 22)])
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Asia/Jakarta", 0), ("Asia/Makassar", 23), ("Asia/Jayapura", 22)]
+)
 def test_each_indonesian_zone(zone: str, hour: int) -> None:
     """07:30 on the wall is another instant in WIB, WITA and WIT."""
     at = punch(datetime(2026, 9, 4, 7, 30), zone).at
@@ -34,13 +36,25 @@ def test_what_the_terminal_wrote_stays_verbatim() -> None:
         RawPunch(pin="007", wall_time=wall_time, verify_code=101, state_code=255, work_code=9),
         serial="S", terminal="lobi", zone=ZoneInfo("Asia/Jakarta"), now=NOW,
     )  # fmt: skip
-    assert (seen.pin, seen.wall_time, seen.verify_code, seen.state_code, seen.work_code) == ("007", wall_time, 101, 255, 9)
+    assert (seen.pin, seen.wall_time, seen.verify_code, seen.state_code, seen.work_code) == (
+        "007",
+        wall_time,
+        101,
+        255,
+        9,
+    )
     assert (seen.verify, seen.direction) == (Verify.OTHER, Direction.UNKNOWN)
     assert seen.identity == ("S", "007", wall_time)
 
 
 def test_known_codes() -> None:
-    assert [verify_of(code) for code in (1, 3, 4, 15, 25)] == ["fingerprint", "password", "card", "face", "palm"]
+    assert [verify_of(code) for code in (1, 3, 4, 15, 25)] == [
+        "fingerprint",
+        "password",
+        "card",
+        "face",
+        "palm",
+    ]
     assert [direction_of(code, Source.LOG) for code in range(6)] == [
         "in", "out", "break_out", "break_in", "overtime_in", "overtime_out",
     ]  # fmt: skip
