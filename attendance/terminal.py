@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-
 WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
 """WIB, the zone of most of the country's offices."""
 

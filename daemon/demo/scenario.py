@@ -77,7 +77,7 @@ class Scenario:
 
 
 def imagine(names: list[str], month: str, is_workday: Callable[[date], bool], seed: int = 1) -> Scenario:
-    """Invent people for `names`, spread over the units, and a month of punches; the same for the same seed."""
+    """Invent people for `names`, spread over the units, and a month of punches, the same for a seed."""
     random = Random(seed)
     scenario = Scenario(month=month, people=_people(names, random), logs={name: [] for name in TERMINALS})
     year, number = (int(part) for part in month.split("-"))

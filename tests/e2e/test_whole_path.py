@@ -29,7 +29,7 @@ def broker() -> Iterator[Mosquitto]:
         yield mosquitto
 
 
-def in_terminals(*terminals: Running) -> list[tuple[str, str, str, str]]:
+def in_terminals(*terminals: Running) -> list[tuple[str, ...]]:
     """What the terminals' own memories hold, each punch once."""
     return sorted(
         {
@@ -190,7 +190,7 @@ def test_either_driver_gives_the_same_rows(driver: str, broker: Mosquitto, tmp_p
         assert stored_identities(url) == in_terminals(*running)
 
 
-def _rows(url: str) -> list[tuple[object, ...]]:
+def _rows(url: str) -> list[tuple[str, ...]]:
     try:
         return stored_identities(url)
     except Exception:  # noqa: BLE001 - the database is not made yet

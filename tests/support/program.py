@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,11 +128,7 @@ def query(url: str, statement: str, **parameters: object) -> list[tuple[object, 
         engine.dispose()
 
 
-def stored_identities(url: str) -> list[tuple[object, ...]]:
+def stored_identities(url: str) -> list[tuple[str, ...]]:
     """(serial, pin, date, time) of every row of v1_punch, sorted, repeats included."""
-    return sorted(query(url, "SELECT terminal_serial, pin, local_date, local_time FROM v1_punch"))  # type: ignore[type-var]
-
-
-def made_identities(serial: str, punches: Sequence[tuple[str, str]]) -> list[tuple[str, str, str, str]]:
-    """The same for punches made as (pin, ISO wall time)."""
-    return sorted((serial, pin, *wall.split("T", 1)) for pin, wall in punches)
+    rows = query(url, "SELECT terminal_serial, pin, local_date, local_time FROM v1_punch")
+    return sorted(tuple(map(str, row)) for row in rows)

@@ -109,7 +109,7 @@ class Bench:
         """Run the collector's thread work until its script ends."""
         stop = threading.Event()
 
-        def end(event: threading.Event, _timeout_s: float) -> bool:
+        def end(event: threading.Event, timeout_s: float) -> bool:
             stop.set()
             return event.is_set()
 
