@@ -1,0 +1,171 @@
+"""The small parts of the daemon: back-off, schedule, systemd, supervised threads, the command line."""
+
+import logging
+import socket
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attendance.clock import SystemClock
+from attendance.errors import DatabaseUnavailable
+from daemon import heartbeat, logs, main, notify
+from daemon.backoff import delay
+from daemon.schedule import Schedule
+from daemon.threads import Supervised
+
+FIRST, LONGEST = timedelta(seconds=1), timedelta(minutes=10)
+
+
+class QuickClock(SystemClock):
+    """The host's clock, except that waiting takes no time and each wait moves `now` by `step`."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.ahead = timedelta(0)
+        self.step = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self.waits.append(timeout_s)
+        self.ahead += self.step
+        return event.is_set()
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_back_off_stays_between_half_the_first_and_the_longest(failures: int, chance: float) -> None:
+    assert FIRST / 2 <= delay(failures, first=FIRST, longest=LONGEST, chance=chance) <= LONGEST
+
+
+def test_back_off_doubles() -> None:
+    pauses = [delay(n, first=FIRST, longest=LONGEST, chance=1) for n in (1, 2, 3, 99)]
+    assert [pause.total_seconds() for pause in pauses] == [1, 2, 4, 600]
+
+
+def test_every_terminal_gets_its_turn_and_again_after_a_clock_step() -> None:
+    """An edge without a clock battery starts in 1970 and jumps when the network comes: polling must go on."""
+    called = {name: threading.Event() for name in ("lobi", "belakang")}
+    schedule = Schedule()
+    for name, event in called.items():
+        schedule.every(name, timedelta(milliseconds=100), event.set)
+    schedule.start()
+    try:
+        assert all(event.wait(20) for event in called.values())
+        for event in called.values():
+            event.clear()
+        schedule.clock_stepped()
+        assert all(event.wait(20) for event in called.values())
+    finally:
+        schedule.stop()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    """Without READY=1 a Type=notify service is killed as one that never started."""
+    address = f"@hadir-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("\0" + address[1:] if abstract else address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notify.notify(READY="1", STATUS="3 entries wait")
+        assert systemd.recv(200) == b"READY=1\nSTATUS=3 entries wait"
+
+
+def test_without_systemd_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify.notify(READY="1")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify.notify(READY="1")
+
+
+def test_watchdog_interval_is_half_and_only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "90000000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    assert notify.watchdog_interval() == timedelta(seconds=45)
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert notify.watchdog_interval() is None
+
+
+def test_the_heartbeat_notices_that_the_clock_was_set() -> None:
+    """APScheduler's next runs are in wall time: after a step they would come hours late, or all at once."""
+    clock, stop, stepped = QuickClock(), threading.Event(), threading.Event()
+
+    def status() -> str:
+        if len(clock.waits) == 2:
+            clock.step = timedelta(hours=3)
+        if stepped.is_set() or len(clock.waits) > 10:
+            stop.set()
+        return "fine"
+
+    heartbeat.beat_until(stop, clock, status=status, alive=lambda: True, clock_stepped=stepped.set)
+    assert stepped.is_set()
+
+
+def test_a_thread_that_fails_is_begun_again(caplog: pytest.LogCaptureFixture) -> None:
+    """One bug in one poll must not silence a terminal until the next restart."""
+    stop, runs = threading.Event(), []
+
+    def work(_stop: threading.Event) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise DatabaseUnavailable("database is locked")
+        if len(runs) == 2:
+            raise RuntimeError("a bug")
+
+    thread = Supervised("ingest", work, stop, QuickClock())
+    thread.start()
+    assert thread.join(20)
+    assert len(runs) == 3
+    assert [record.exc_info is not None for record in caplog.records] == [False, True]
+
+
+def test_journal_lines_carry_their_priority() -> None:
+    record = logging.LogRecord("daemon", logging.WARNING, __file__, 1, "terminal lost\nagain", None, None)
+    assert logs.JournalFormatter("%(message)s").format(record) == "<4>terminal lost\n<4>again"
+
+
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On an edge box `hadir score` has no database library: say what to install, not a traceback."""
+
+    class Broken:
+        """A parser whose command needs what is not there."""
+
+        def parse_args(self, _argv: object) -> object:
+            raise ModuleNotFoundError("No module named 'sqlalchemy.orm'", name="sqlalchemy.orm")
+
+    monkeypatch.setattr(main, "_parser", Broken)
+    assert main.main([]) == 2
+    assert "pip install 'hadir[central]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([command, "--help"])
+    assert ended.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_every_action_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """The contract: every command's --help has one."""
+    for words in (["edge", "run"], ["central", "run"], ["central", "init"], ["config", "check"], ["demo"]):
+        with pytest.raises(SystemExit):
+            main.main([*words, "--help"])
+        assert f"example: hadir {' '.join(words)}" in capsys.readouterr().out
+
+
+def test_config_init_prints_a_file_that_check_accepts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("edge", "central"):
+        assert main.main(["config", "init", kind]) == 0
+        path = tmp_path / f"{kind}.toml"
+        path.write_text(capsys.readouterr().out, encoding="utf-8")
+        assert main.main(["config", "check", str(path)]) == 0
+        assert f"right ({kind}" in capsys.readouterr().out
