@@ -15,6 +15,7 @@ from scoring.roster import Held, Roster, newest_first
 from scoring.rules import Day, Scan
 from scoring.sanctions import Reached
 from sync.central import tables as t
+from sync.central.coverage import covered_until
 
 ROWS: Final = 5000
 """Rows that are held, read or written at a time."""
@@ -46,6 +47,38 @@ class ScoredDay(NamedTuple):
     nip: str
     unit: str
     day: Day
+
+
+class StoredDay(NamedTuple):
+    """A row of v1_day."""
+
+    local_date: str
+    unit: str
+    status: str
+    in_time: str | None
+    out_time: str | None
+    late_minutes: int | None
+    early_minutes: int | None
+    worked_minutes: int | None
+    deduction_pct: float | None
+    reasons: list[dict[str, object]]
+
+
+class StoredMonth(NamedTuple):
+    """A row of v1_month."""
+
+    month: str
+    unit: str
+    working_days: int
+    present_days: int
+    absent_days: int
+    excused_days: int
+    incomplete_days: int
+    late_minutes: int
+    early_minutes: int
+    deduction_pct: float | None
+    discipline_score: float | None
+    policy: str
 
 
 def read_units(connection: Connection) -> dict[str, Unit]:
@@ -106,18 +139,8 @@ def read_fleet(connection: Connection) -> Fleet:
         for row in connection.execute(select(t.terminal))
     }
     covered: dict[Place, dict[str, datetime]] = {}
-    for row in connection.execute(
-        select(
-            t.coverage.c.edge,
-            t.coverage.c.terminal,
-            t.coverage.c.terminal_serial,
-            func.max(t.coverage.c.until).label("until"),
-        )
-        .join(t.stream, (t.stream.c.edge == t.coverage.c.edge) & (t.stream.c.stream == t.coverage.c.stream))
-        .where(t.coverage.c.number <= t.stream.c.watermark)
-        .group_by(t.coverage.c.edge, t.coverage.c.terminal, t.coverage.c.terminal_serial)
-    ):
-        covered.setdefault((row.edge, row.terminal), {})[row.terminal_serial] = row.until
+    for held in covered_until(connection):
+        covered.setdefault((held.edge, held.terminal), {})[held.serial] = held.until
     return Fleet(
         listed={place: tuple(rows) for place, rows in listed.items()}, reported=reported, covered=covered
     )
@@ -211,6 +234,34 @@ def read_scores(connection: Connection, month: str) -> list[tuple[str, Decimal |
         (row.unit, None if row.discipline_score is None else Decimal(str(row.discipline_score)))
         for row in rows
     ]
+
+
+def read_name(connection: Connection, nip: str) -> str | None:
+    """A person's name, None where no such person is loaded."""
+    return connection.scalar(select(t.person.c.name).where(t.person.c.nip == nip))
+
+
+def read_unit_name(connection: Connection, unit: str) -> str | None:
+    """A unit's name, None where it is no longer loaded."""
+    return connection.scalar(select(t.unit.c.name).where(t.unit.c.unit == unit))
+
+
+def read_month(connection: Connection, nip: str, month: str) -> StoredMonth | None:
+    """A person's stored month."""
+    columns = [t.month.c[name] for name in StoredMonth._fields]
+    row = connection.execute(select(*columns).where(t.month.c.nip == nip, t.month.c.month == month)).first()
+    return None if row is None else StoredMonth(*row)
+
+
+def read_days(connection: Connection, nip: str, first: str, last: str) -> list[StoredDay]:
+    """A person's stored days, in order of date."""
+    columns = [t.day.c[name] for name in StoredDay._fields]
+    rows = connection.execute(
+        select(*columns)
+        .where(t.day.c.nip == nip, t.day.c.local_date.between(first, last))
+        .order_by(t.day.c.local_date)
+    )
+    return [StoredDay(*row) for row in rows]
 
 
 def write_units(connection: Connection, month: str, units: Iterable[UnitMonth]) -> None:
