@@ -57,21 +57,22 @@ class ZkSession:
         self._transport = transport
         self._conversation = Conversation(terminal.comm_key)
         self._timeout_s = terminal.timeout.total_seconds()
+        self._connected = False
         self._listening = False
         self._fault: DeviceError | None = None
 
     def connect(self) -> None:
         """Open the conversation: to be called once, first."""
-        self._run(self._conversation.connect(), "CONNECT")
+        self._run(self._conversation.connect(), Command.CONNECT.name)
+        self._connected = True
 
     def close(self) -> None:
         """Release the terminal as far as it still listens, and end the connection."""
         try:
             with suppress(DeviceError):
-                if self._fault is None:
-                    self._free_buffer()
+                if self._connected and self._fault is None:
                     self._ask(Command.EXIT, timeout_s=min(FAREWELL_S, self._timeout_s))
-                elif isinstance(self._fault, DeviceTimeout):
+                elif self._fault is None or isinstance(self._fault, DeviceTimeout):
                     self._transport.send(self._conversation.farewell(), deadline=monotonic())
         finally:
             self._transport.close()

@@ -98,6 +98,10 @@ class ScriptedTerminal:
         self._decoder = StreamDecoder()
         self.asked: list[Packet] = []
 
+    def follow(self, command: int, answer: Answer) -> None:
+        """Change one command's script."""
+        self._script[command] = answer
+
     def commands(self) -> list[int]:
         """What was asked, in its order."""
         return [packet.command for packet in self.asked]
