@@ -37,8 +37,9 @@ static: $(VENV)/.dev ## format, lint, types and layers only
 wheel: $(VENV)/.dev ## build the wheel, install it elsewhere and start it from an empty directory
 	devtools/try_wheel $(BIN)/python
 
-bench: $(VENV)/.runtime ## measure reading a log and the whole path
-	$(BIN)/python -P bench/run.py
+bench: debian-test $(VENV)/.runtime ## measure reading a log and the whole path
+	$(BIN)/python bench/read_log.py
+	$(BIN)/python bench/whole_path.py
 
 lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
 	devtools/lock $(BIN)/python
