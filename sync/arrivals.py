@@ -165,7 +165,7 @@ def _add(delivery: Delivery, punch: WirePunch, topic: str, now: datetime) -> Non
 def copy_of(punch: WirePunch, edge: str, now: datetime) -> Copy:
     """A punch as the database keeps it. Raises ValueError or OverflowError for a date that does not exist."""
     datetime.fromisoformat(punch.wall)
-    flags = [flag.value for flag in join_flags(punch.flags) if flag is not Flag.CODES_DIFFER]
+    flags = punch.flags and [flag.value for flag in join_flags(punch.flags) if flag is not Flag.CODES_DIFFER]
     return Copy(
         local_date=punch.wall[:10],
         terminal_serial=punch.serial,
@@ -181,7 +181,7 @@ def copy_of(punch: WirePunch, edge: str, now: datetime) -> Copy:
         verify=punch.verify.value,
         direction=punch.direction.value,
         clock_offset_s=punch.clock_offset_s,
-        flags=flags,
+        flags=list(flags),
         ingested_at=now,
     )
 

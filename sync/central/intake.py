@@ -24,6 +24,10 @@ MOST_RANGES: Final = 50
 
 _INGEST_LOCK: Final = 0x68616470  # any number that no other program takes: "hadp"
 
+_CLAIM: Final = text(
+    "SELECT pg_advisory_xact_lock(:lock), set_config('plan_cache_mode', 'force_custom_plan', true)"
+)
+
 _ANSWERED: Final = {"serial", "model", "firmware", "last_seen_at", "clock_offset_s", "records", "capacity"}
 """What a terminal says of itself, by the names that the table and the wire share."""
 
@@ -31,9 +35,12 @@ _T = TypeVar("_T")
 
 
 def claim(connection: Connection) -> None:
-    """Be the only one who ingests until this transaction ends (on SQLite its one writer is that already)."""
+    """Be the only one who ingests until this transaction ends (on SQLite its one writer is that already).
+
+    PostgreSQL must plan each statement anew: a plan made while a table was empty scans it for ever.
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _INGEST_LOCK})
+        connection.execute(_CLAIM, {"lock": _INGEST_LOCK})
 
 
 def put_good(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
@@ -91,10 +92,10 @@ coverage = Table(
 punch = Table(
     "punch",
     metadata,
-    Column("local_date", _Date, primary_key=True),
-    Column("terminal_serial", String(64), primary_key=True),
-    Column("pin", String(64), primary_key=True),
-    Column("local_time", _Time, primary_key=True),
+    Column("local_date", _Date, nullable=False),
+    Column("terminal_serial", String(64), nullable=False),
+    Column("pin", String(64), nullable=False),
+    Column("local_time", _Time, nullable=False),
     Column("edge", String(40), nullable=False),
     Column("terminal", String(40), nullable=False),
     Column("punched_at", Instant, nullable=False),
@@ -107,7 +108,8 @@ punch = Table(
     Column("clock_offset_s", Float),
     Column("flags", Json, nullable=False),
     Column("ingested_at", Instant, nullable=False),
-    Index(None, "pin", "local_date"),
+    PrimaryKeyConstraint("pin", "local_date", "terminal_serial", "local_time"),
+    Index(None, "local_date"),
 )
 
 punch_copy = Table(

@@ -8,6 +8,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
+def instant_text(at: datetime) -> str:
+    """An aware instant as `YYYY-MM-DDTHH:MM:SSZ`."""
+    return at.astimezone(UTC).isoformat()[:19] + "Z"
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware UTC instant: timestamptz, or text `YYYY-MM-DDTHH:MM:SSZ` on SQLite (whole seconds)."""
 
@@ -26,8 +31,9 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("an instant must be aware")
-        value = value.astimezone(UTC).replace(microsecond=0)
-        return value.isoformat()[:19] + "Z" if dialect.name == "sqlite" else value
+        return (
+            instant_text(value) if dialect.name == "sqlite" else value.astimezone(UTC).replace(microsecond=0)
+        )
 
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - theirs
         """From the database: aware, UTC."""

@@ -143,9 +143,9 @@ def upgrade() -> None:
         sa.Column("clock_offset_s", sa.Float()),
         sa.Column("flags", Json, nullable=False),
         sa.Column("ingested_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("local_date", "terminal_serial", "pin", "local_time", name=op.f("pk_punch")),
+        sa.PrimaryKeyConstraint("pin", "local_date", "terminal_serial", "local_time", name=op.f("pk_punch")),
     )
-    op.create_index(op.f("ix_punch_pin_local_date"), "punch", ["pin", "local_date"])
+    op.create_index(op.f("ix_punch_local_date"), "punch", ["local_date"])
 
     op.create_table(
         "punch_copy",
