@@ -4,11 +4,16 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine, text
 
 from daemon.demo.scenario import EDGE, GROUP, TERMINALS, UNITS, Scenario
+from scoring.explain import explain_day, read_story
+from scoring.policy import Policy
 from sync.central.store import reading
+
+PERFECT: Final = 100
 
 
 def write_files(folder: Path, scenario: Scenario, serials: dict[str, str]) -> dict[str, Path]:
@@ -102,3 +107,14 @@ def is_stored(engine: Engine, identity: tuple[str, str, str, str]) -> bool:
     names = ("serial", "pin", "date", "time")
     with reading(engine) as connection:
         return bool(connection.execute(query, dict(zip(names, identity, strict=True))).scalar_one())
+
+
+def explained_day(engine: Engine, people: Sequence[Standing], month: str, policy: Policy) -> str:
+    """The day that cost most, of the one in the middle of those who lost anything, in both languages."""
+    losers = [person for person in people if person.score is not None and person.score < PERFECT]
+    if not losers:
+        return "nobody lost anything"
+    person = losers[len(losers) // 2]
+    story = read_story(engine, person.nip, month, policy)
+    day = max(story.days, key=lambda day: day.deduction_pct or 0)
+    return "\n".join((f"{person.name}, NIP {person.nip}", explain_day(day, "id"), explain_day(day, "en")))

@@ -67,9 +67,10 @@ def run_demo(folder: Path | None, *, seed: int = 1, as_json: bool = False) -> in
         _load_offices(engine, folder, scenario, terminals)
         progress.tell("the database is made; units, people and terminals are loaded")
         outcome = _collect(engine, folder, (central_file, edge_file), (terminals, scenario), progress)
-        score_month(engine, load_policy(settings.scoring.policy), month, unit=None, now=datetime.now(UTC))
+        policy = load_policy(settings.scoring.policy)
+        score_month(engine, policy, month, unit=None, now=datetime.now(UTC))
         progress.tell(f"scored {month} by policy {settings.scoring.policy}")
-        outcome.read_scores(engine, month)
+        outcome.read_scores(engine, policy)
     print(json.dumps(outcome.facts()) if as_json else print_summary(outcome), flush=True)
     return 0 if outcome.agrees else 1
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from daemon.demo import offices
 from daemon.demo.offices import Ranked, Standing
+from scoring.policy import Policy
 
 SHOWN: Final = 3
 
@@ -34,12 +35,12 @@ class Outcome:
         """Whether the database holds exactly the punches that were made."""
         return self.made == self.stored
 
-    def read_scores(self, engine: Engine, month: str) -> None:
+    def read_scores(self, engine: Engine, policy: Policy) -> None:
         """Fill in what scoring wrote."""
         self.unknown = offices.count_unknown(engine)
-        self.people_ranked = offices.standings(engine, month)
-        self.units_ranked = offices.ranking(engine, month)
-        self.explained = offices.explained_day(engine, month)
+        self.people_ranked = offices.standings(engine, self.month)
+        self.units_ranked = offices.ranking(engine, self.month)
+        self.explained = offices.explained_day(engine, self.people_ranked, self.month, policy)
 
     def facts(self) -> dict[str, object]:
         """For --json."""
@@ -115,7 +116,7 @@ def _score(score: float | None) -> str:
 
 def _explained(outcome: Outcome) -> list[str]:
     return [
-        "  One month explained, as its owner sees it",
+        "  One day explained, as its owner reads it",
         *(f"    {line}" for line in outcome.explained.splitlines()),
     ]
 
