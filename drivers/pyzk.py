@@ -214,7 +214,7 @@ class PyzkSession:
     def read_clock(self) -> datetime:
         """See drivers.base.Session."""
         with self._translated():
-            return self._client.get_time()
+            return _within_a_century(self._client.get_time())
 
     def set_clock(self, wall_time: datetime) -> None:
         """Set the clock and read it again, as not every terminal does what it acknowledges."""
@@ -323,6 +323,13 @@ class PyzkSession:
             ) from error
 
 
+def _within_a_century(wall_time: datetime) -> datetime:
+    """The time as it is; pyzk reads words beyond a terminal's last year as times, too."""
+    if wall_time.year > LAST_YEAR:
+        raise RemoteProtocolError(f"no such date: the year {wall_time.year}")
+    return wall_time
+
+
 def _same_number(table: str, found: int, held: float) -> None:
     if found != held:
         raise RemoteProtocolError(f"pyzk made {found} records of a {table} of {held:g}")
@@ -355,11 +362,9 @@ def _punches(found: list[Attendance], table: bytes) -> Iterator[RawPunch | BadRe
 
 def _punch(record: Attendance, raw: bytes) -> RawPunch:
     """For the 40-byte record pyzk calls the verify mode `status` and the in/out state `punch`."""
-    if record.timestamp.year > LAST_YEAR:
-        raise RemoteProtocolError(f"no such date: the year {record.timestamp.year}")
     return RawPunch(
         pin=pin_text(raw[2:26]),
-        wall_time=record.timestamp,
+        wall_time=_within_a_century(record.timestamp),
         verify_code=record.status,
         state_code=record.punch,
         work_code=int.from_bytes(raw[32:36], "little"),

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import postgres
 
 JOIN_SECONDS = 5.0
+
+# A busy machine must not fail a test: how long an example takes says nothing about the code.
+settings.register_profile("hadir", deadline=None)
+settings.load_profile("hadir")
 
 
 def _first_line(program: str | None, option: str, package: str) -> str:

@@ -192,9 +192,7 @@ class Conversation:
 
     def _answers(self, packet: Packet) -> bool:
         # The session field of DATA and of what closes a transfer counts packets, and that
-        # of an error may hold a sub-code; only the reply id tells there.
-        if packet.reply_id != self._reply_id:
-            return False
+        # of an error may hold a sub-code; there the reply id alone, which `receive` looks at, tells.
         if self._session == 0 or self._in_transfer:
             return True
         if packet.command in (Reply.ACK_OK, Reply.PREPARE_DATA):

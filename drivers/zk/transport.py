@@ -50,8 +50,8 @@ class TcpTransport:
 
     def send(self, data: bytes, *, deadline: float) -> None:
         """Write all of it, in one write. Raises DeviceTimeout, DeviceUnreachable."""
-        self._socket.settimeout(_left(deadline))
         try:
+            self._socket.settimeout(_left(deadline))
             self._socket.sendall(data)
         except (TimeoutError, BlockingIOError):
             raise DeviceTimeout(f"{self.where} takes no more bytes") from None
@@ -63,8 +63,8 @@ class TcpTransport:
 
         Raises DeviceTimeout when nothing comes, DeviceUnreachable as soon as the peer has closed.
         """
-        self._socket.settimeout(_left(deadline))
         try:
+            self._socket.settimeout(_left(deadline))
             chunk = self._socket.recv(RECEIVE_BYTES)
         except (TimeoutError, BlockingIOError):
             raise DeviceTimeout(f"{self.where} is silent") from None

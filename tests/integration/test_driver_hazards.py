@@ -1,6 +1,7 @@
 """What terminals and networks have done to other clients, done to ours: none of it may cost a punch."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from struct import pack
 
@@ -15,7 +16,7 @@ from attendance.errors import (
     Unsupported,
 )
 from attendance.punch import BadRecord, RawPunch
-from drivers.base import Driver
+from drivers.base import CanReadUsers, Driver
 from drivers.pyzk import PyzkDriver
 from drivers.table import driver_named
 from drivers.zk.driver import ZkDriver
@@ -255,6 +256,40 @@ def test_the_last_frames_are_logged_without_anyones_data(caplog: pytest.LogCaptu
             session.read_clock()
     (record,) = caplog.records
     assert ">1000 s0000 r0 0B, <2000 s1f2e r0 0B, >201 s1f2e r1 0B" in record.getMessage()
+
+
+@pytest.mark.parametrize("answer", [b"", b"\1\2", pack("<I", FEBRUARY_31), pack("<I", 0xFFFFFFFF)])
+def test_a_clock_that_shows_no_time_is_an_error_and_no_time(driver: Driver, answer: bytes) -> None:
+    with (
+        over_tcp(ScriptedTerminal({201: reply(2000, answer)})) as configured,
+        driver.open(configured) as session,
+        pytest.raises(RemoteProtocolError),
+    ):
+        session.read_clock()
+
+
+def test_a_session_that_is_no_longer_trusted_is_not_a_terminal_without_a_name(driver: Driver) -> None:
+    with over_tcp(ScriptedTerminal({11: reply(2005)})) as configured, driver.open(configured) as session:
+        with pytest.raises(DeviceRefused, match="2005, not authenticated"):
+            session.identify()
+
+
+def test_users_that_are_counted_and_not_given_are_an_error(driver: Driver) -> None:
+    terminal = ScriptedTerminal({50: reply(2000, size_table(users=5)), 1503: reply(1501, bytes(4))})
+    with over_tcp(terminal) as configured, driver.open(configured) as session:
+        assert isinstance(session, CanReadUsers)
+        with pytest.raises(RemoteProtocolError, match="counts 5"):
+            session.read_users()
+
+
+def test_a_comm_key_that_pyzk_cannot_compute_is_told_with_the_driver_that_can() -> None:
+    terminal = ScriptedTerminal({1000: reply(2005, session=0xFFFF), 1102: reply(session=0xFFFF)})
+    with over_tcp(terminal) as configured:
+        keyed = replace(configured, comm_key=131071)
+        with pytest.raises(Unsupported, match='driver = "zk"'), PyzkDriver().open(keyed):
+            pass
+        with ZkDriver().open(keyed):
+            pass
 
 
 def acknowledgements(terminal: ScriptedTerminal) -> list[int]:
