@@ -269,9 +269,12 @@ def test_a_clock_that_shows_no_time_is_an_error_and_no_time(driver: Driver, answ
 
 
 def test_a_session_that_is_no_longer_trusted_is_not_a_terminal_without_a_name(driver: Driver) -> None:
-    with over_tcp(ScriptedTerminal({11: reply(2005)})) as configured, driver.open(configured) as session:
-        with pytest.raises(DeviceRefused, match="2005, not authenticated"):
-            session.identify()
+    with (
+        over_tcp(ScriptedTerminal({11: reply(2005)})) as configured,
+        driver.open(configured) as session,
+        pytest.raises(DeviceRefused, match="2005, not authenticated"),
+    ):
+        session.identify()
 
 
 def test_users_that_are_counted_and_not_given_are_an_error(driver: Driver) -> None:

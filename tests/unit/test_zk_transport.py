@@ -54,7 +54,7 @@ def test_what_is_there_already_is_given_also_after_the_deadline(
 def test_a_peer_that_closed_is_noticed_when_reading(pair: tuple[TcpTransport, socket.socket]) -> None:
     transport, theirs = pair
     theirs.close()
-    with pytest.raises(DeviceUnreachable, match="192.0.2.10:4370 closed the connection"):
+    with pytest.raises(DeviceUnreachable, match=r"192\.0\.2\.10:4370 closed the connection"):
         transport.receive(deadline=monotonic() + SOON)
 
 
