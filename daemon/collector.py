@@ -108,9 +108,7 @@ class Collector:
             self._wake.clear()
             try:
                 with self._driver.open(self._terminal) as session:
-                    self._poll(session)
-                    if self._settings.live and isinstance(session, CanListen):
-                        self._listen(session, session, stop)
+                    self._attend(session, stop)
             except DeviceError as error:
                 if not stop.is_set():
                     self._failed(error)
@@ -239,9 +237,15 @@ class Collector:
 
     # --- live events -------------------------------------------------------------------
 
-    def _listen(self, session: Session, listener: CanListen, stop: threading.Event) -> None:
-        """Events until stopped, each durable before the next is asked for; polls on the same session."""
-        for item in listener.listen(quiet=LISTEN_QUIET):
+    def _attend(self, session: Session, stop: threading.Event) -> None:
+        """One poll, and then, where the settings say so, events until stopped, with polls between them."""
+        if not (self._settings.live and isinstance(session, CanListen)):
+            self._poll(session)
+            return
+        # Registered before the log is read: a punch made in between comes twice rather than never.
+        events = session.listen(quiet=LISTEN_QUIET)
+        self._poll(session)
+        for item in events:
             contact = self._last
             if item is not None and contact is not None:
                 self._put(self._facts(contact), [item], KnownOffset(contact.offset_s, _LONG_AGO))

@@ -51,7 +51,7 @@ class CanListen(Protocol):
     """A session that tells of punches as they are made."""
 
     def listen(self, *, quiet: timedelta) -> Iterator[RawPunch | BadRecord | None]:
-        """Punches as they happen; None after each quiet spell and as soon as one is due.
+        """Punches from this call on; None after each quiet spell.
 
         The terminal is told that a punch was received only when the *next* item is
         asked for: make it durable before that. A peer that closes raises DeviceUnreachable.
