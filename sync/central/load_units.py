@@ -42,8 +42,8 @@ def plan_units(connection: Connection, rows: list[Row]) -> Plan:
         if (old is None or found) and not again:
             plan.remove(t.unit, [unit])
             plan.put(t.unit, [unit])
-    for line, unit in seen.values():
-        parent = unit["parent"]
+    for line, kept in seen.values():
+        parent = kept["parent"]
         if parent is not None and parent not in before and parent not in seen:
             plan.warnings.append(Note(line, f"parent: no unit {parent!r} is loaded"))
     return plan

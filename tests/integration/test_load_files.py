@@ -99,7 +99,7 @@ def test_a_column_that_the_file_lacks_keeps_what_is_loaded_and_an_empty_cell_cle
 
 
 @pytest.mark.parametrize(
-    "kind,content,complaint",
+    ("kind", "content", "complaint"),
     [
         (
             "units",
@@ -136,7 +136,7 @@ def test_kinds_of_a_later_version_are_refused_by_name(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    "row,complaint",
+    ("row", "complaint"),
     [
         (
             "1.98503E+17,Ani,bkd,1,,",
@@ -241,8 +241,9 @@ def test_one_person_with_two_names_in_a_file_is_refused(load: Load) -> None:
 
 def test_odd_nips_are_warned_about_and_go_in(office: Office, load: Load) -> None:
     load("units", UNITS)
-    rows = "198513172010011001,A,bkd,1\n198503172010011000,B,bkd,2\n1985 0317 201001 1 009,C,bkd,3\nHL-7,D,bkd,4\n"
-    result = load("people", f"nip,name,unit,pin\n{rows}")
+    odd = "198513172010011001,A,bkd,1\n198503172010011000,B,bkd,2\n"
+    right = "1985 0317 201001 1 009,C,bkd,3\nHL-7,D,bkd,4\n"
+    result = load("people", f"nip,name,unit,pin\n{odd}{right}")
     assert not result.refused
     assert [(note.line, note.text.partition(": ")[2][:12]) for note in result.warnings] == [
         (2, "19851317 is "),
@@ -260,7 +261,7 @@ def test_the_kind_that_is_loaded_stays_where_a_file_does_not_say_it(office: Offi
 
 
 @pytest.mark.parametrize(
-    "row,complaint",
+    ("row", "complaint"),
     [
         ("e1,lobi,3.39218E+12,bkd", "serial: '3.39218E+12' is a number that a spreadsheet has shortened"),
         ("e1,lobi,A/1,bkd", "serial: 'A/1' must have no space and no '/'"),

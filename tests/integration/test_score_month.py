@@ -146,8 +146,9 @@ def test_coverage_beyond_a_gap_in_the_stream_does_not_hold_yet(office: Office) -
 
 
 def missing(office: Office, nip: str, day: str) -> list[dict[str, object]]:
-    (reason,) = office.day(nip, day)["reasons"]  # type: ignore[misc]
-    terminals: list[dict[str, object]] = reason["terminals"]
+    reasons = office.day(nip, day)["reasons"]
+    assert isinstance(reasons, list)
+    terminals: list[dict[str, object]] = reasons[0]["terminals"]
     return terminals
 
 
@@ -294,7 +295,7 @@ def test_a_year_without_known_cuti_bersama_is_said(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "month,unit,complaint",
+    ("month", "unit", "complaint"),
     [
         ("2026-13", None, "'2026-13' is no month; write YYYY-MM"),
         ("08-2026", None, "write YYYY-MM, for example 2026-08"),

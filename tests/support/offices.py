@@ -1,4 +1,4 @@
-"""A small office for scoring tests: units, people, terminals, punches and coverage put straight into the tables."""
+"""A small office for scoring tests, put straight into the tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from sync.central.nip import clean_nip, kind_of, oddities
 
 
 @pytest.mark.parametrize(
-    "nip,kind",
+    ("nip", "kind"),
     [
         ("198503172010011001", "pns"),
         ("199202022023211001", "pppk"),
@@ -20,7 +20,7 @@ def test_the_kind_that_a_number_suggests(nip: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "nip,kind,odd",
+    ("nip", "kind", "odd"),
     [
         ("19850317201001100", "pns", "17 characters, not 18 digits"),
         ("198502302010011001", "pns", "19850230 is no birth date"),

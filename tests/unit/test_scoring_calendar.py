@@ -23,7 +23,7 @@ def test_lebaran_2022_is_free_from_29_april_to_8_may_and_9_may_is_the_first_work
     assert workdays(2022, 5)[0] == date(2022, 5, 9)
 
 
-@pytest.mark.parametrize("month,days", [(4, 19), (5, 15)])
+@pytest.mark.parametrize(("month", "days"), [(4, 19), (5, 15)])
 def test_workdays_of_april_and_may_2022(month: int, days: int) -> None:
     assert len(workdays(2022, month)) == days
 

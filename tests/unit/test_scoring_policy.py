@@ -39,7 +39,7 @@ def test_a_policy_of_ones_own_is_read_from_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "old,new,complaint",
+    ("old", "new", "complaint"),
     [
         (
             "tolerance_seconds",

@@ -46,7 +46,7 @@ def days(first: str, statuses: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "absent,level",
+    ("absent", "level"),
     [
         (3, "ringan: teguran lisan"),
         (5, "ringan: teguran tertulis"),

@@ -20,7 +20,7 @@ def scored(*moments: str, day: date = MONDAY, free: bool = False, missing: tuple
 
 
 @pytest.mark.parametrize(
-    "came,minutes,percent",
+    ("came", "minutes", "percent"),
     [
         ("07:29:59", 0, "0"),
         ("07:30:00", 0, "0"),
