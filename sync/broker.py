@@ -81,15 +81,15 @@ class BrokerClient(Protocol):
 class _Network(mqtt.Client):
     """paho's client, which also keeps why it could not connect and tells when its thread ends."""
 
-    connect_error: OSError | None = None
+    connect_fault: str | None = None
     on_end: Callable[[mqtt.Client, Exception | None], None]
 
     def reconnect(self) -> MQTTErrorCode:
-        self.connect_error = None
+        self.connect_fault = None
         try:
             return super().reconnect()
         except OSError as error:
-            self.connect_error = error
+            self.connect_fault = reach.connection_fault(error)
             raise
 
     def loop_forever(
@@ -141,7 +141,7 @@ class PahoClient:
         self._manual_ack = manual_ack
         self._receive_maximum = receive_maximum
         self._protocol: ProtocolName = protocol
-        self._link = LinkLog(address)
+        self._link = LinkLog(address, client_id)
         self._tls: ssl.SSLContext | None = None
         self._lock = threading.RLock()
         self._client: _Network | None = None
@@ -329,8 +329,8 @@ class PahoClient:
             self._connected_to()
 
     def _on_connect_fail(self, client: mqtt.Client, _userdata: object) -> None:
-        if isinstance(client, _Network) and client is self._client and client.connect_error is not None:
-            self._link.lost(reach.connection_fault(client.connect_error))
+        if isinstance(client, _Network) and client is self._client and client.connect_fault is not None:
+            self._link.lost(client.connect_fault)
 
     def _on_disconnect(
         self,
@@ -349,7 +349,7 @@ class PahoClient:
         if flags.is_disconnect_packet_from_server:
             self._link.lost(reach.refusal(reason.value, str(reason)))
         elif connected:
-            self._link.lost("the connection was lost")
+            self._link.dropped()
         elif not answered:
             self._link.lost(reach.NO_ANSWER)
 

@@ -3,6 +3,7 @@
 import logging
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,10 @@ NO_ANSWER: Final = (
     "it closed the connection without an answer; is this an MQTT broker, and does it want TLS (ca_file) "
     "or a client certificate (cert_file, key_file)?"
 )
+
+_SHORT_S: Final = 10.0
+_FLAPPING: Final = 3
+"""So many sessions in a row that last less than _SHORT_S are a fault of their own."""
 
 _REASONS: Final = {
     UNSUPPORTED_VERSION: "it speaks neither MQTT 5 nor 3.1.1",
@@ -53,11 +58,15 @@ class BrokerAddress:
 class LinkLog:
     """Says in the log that the broker is lost, each reason once, and once that it is back."""
 
-    def __init__(self, address: BrokerAddress) -> None:
+    def __init__(self, address: BrokerAddress, client_id: str) -> None:
         self._address = address
+        self._client_id = client_id
         self._told: set[str] = set()
+        self._since = 0.0
+        self._short = 0
 
     def lost(self, reason: str) -> None:
+        """There is no session, for this reason."""
         if reason in self._told:
             return
         self._told.add(reason)
@@ -68,7 +77,22 @@ class LinkLog:
             extra={"action": "broker_lost"},
         )
 
+    def dropped(self) -> None:
+        """A session ended without a word. Two clients with one id throw each other out like this for ever."""
+        self._short = self._short + 1 if time.monotonic() - self._since < _SHORT_S else 0
+        if self._flaps:
+            self.lost(
+                f"the connection is lost again and again after seconds; "
+                f"does another client use the id {self._client_id!r}?"
+            )
+        else:
+            self.lost("the connection was lost")
+
     def back(self, protocol: str) -> None:
+        """There is a session."""
+        self._since = time.monotonic()
+        if self._flaps:
+            return
         again = "again " if self._told else ""
         self._told.clear()
         logger.info(
@@ -78,6 +102,10 @@ class LinkLog:
             protocol,
             extra={"action": "broker_back"},
         )
+
+    @property
+    def _flaps(self) -> bool:
+        return self._short >= _FLAPPING
 
 
 def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:

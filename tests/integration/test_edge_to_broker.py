@@ -12,6 +12,7 @@ from attendance.clock import SystemClock
 from centre import LittleCentre, until
 from made import facts, made_punch, made_punches
 from mosquitto import Mosquitto, free_port, running_mosquitto
+from proxy import proxy_before
 from sync.broker import BrokerAddress, ProtocolName
 from sync.envelope import Batch, EdgeState, TerminalHealth
 from sync.outbox import Outbox
@@ -168,6 +169,55 @@ def test_a_clean_stop_reads_as_offline(broker: Mosquitto, outbox: Outbox) -> Non
         with publishing(outbox, broker.port):
             until(lambda: b'"online"' in centre.others.get(path, b""), "the edge is online")
         until(lambda: b'"offline"' in centre.others[path], "the edge says that it goes")
+
+
+def test_an_edge_that_vanishes_reads_as_offline(broker: Mosquitto, outbox: Outbox) -> None:
+    path = f"hadir/v1/{EDGE}/up/state"
+    with (
+        proxy_before(broker.port) as proxy,
+        centre_at(broker.port) as centre,
+        publishing(outbox, proxy.port),
+    ):
+        until(lambda: b'"online"' in centre.others.get(path, b""), "the edge is online")
+        proxy.cut()
+        until(lambda: b'"offline"' in centre.others[path], "the broker says that it is gone")
+        until(lambda: b'"online"' in centre.others[path], "the edge is back")
+
+
+def test_a_connection_that_breaks_inside_batches_loses_nothing(broker: Mosquitto, outbox: Outbox) -> None:
+    punches = made_punches(15_000)
+    with (
+        proxy_before(broker.port) as proxy,
+        centre_at(broker.port) as centre,
+        publishing(outbox, proxy.port) as edge,
+    ):
+        until(lambda: bool(centre.others), "the edge is online")
+        for cut, part in enumerate((punches[:5000], punches[5000:10_000], punches[10_000:]), start=1):
+            proxy.cut_after = 70_000
+            outbox.put("lobi", facts(), part)
+            until(lambda cut=cut: proxy.cuts >= cut, "the connection breaks")  # type: ignore[misc]
+        assert edge.wait_drained(60)
+        assert len(centre.copies()) == len(centre.punches()) == len(punches)
+
+
+def test_a_line_that_carries_only_one_way_settles_nothing_and_loses_nothing(
+    broker: Mosquitto, outbox: Outbox
+) -> None:
+    with (
+        proxy_before(broker.port) as proxy,
+        centre_at(broker.port) as centre,
+        publishing(outbox, proxy.port) as edge,
+    ):
+        until(lambda: bool(centre.others), "the edge is online")
+        proxy.deaf_client = True
+        outbox.put("lobi", facts(), made_punches(100))
+        until(lambda: len(centre.punches()) == 100, "the batch comes, and its receipt gets lost")
+        assert outbox.queued() == 100
+        proxy.deaf_client = False
+        proxy.cut()
+        assert edge.wait_drained(30)
+        (copies,) = centre.batches.values()
+        assert len(set(copies)) == 1
 
 
 def test_a_wrong_password_is_one_clear_line(
