@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from attendance.clock import Clock
-from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable
+from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
 from attendance.normalise import normalise
 from attendance.punch import BadRecord, Punch, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal
@@ -38,7 +38,7 @@ class Contact:
 
     identity: Identity
     sizes: Sizes
-    offset_s: float
+    offset_s: float | None
     at: datetime
 
 
@@ -46,7 +46,7 @@ class Contact:
 class KnownOffset:
     """The clock offset just measured, and since when it holds: the contact before. None: for nothing yet."""
 
-    seconds: float
+    seconds: float | None
     since: datetime | None
 
 
@@ -73,6 +73,7 @@ class Collector:
         self._failures = 0
         self._last: Contact | None = None
         self._bad_told: set[bytes] = set()
+        self._clock_told = False
 
     @property
     def id(self) -> str:
@@ -152,14 +153,27 @@ class Collector:
 
     def _meet(self, session: Session) -> Contact:
         identity = session.identify()
+        offset_s = self._clock_offset(session)
+        return Contact(identity, session.read_sizes(), offset_s, self._clock.now())
+
+    def _clock_offset(self, session: Session) -> float | None:
+        """The terminal's clock minus true time in seconds; None where it shows no date."""
         asked = self._clock.monotonic()
-        wall_time = session.read_clock()
+        try:
+            wall_time = session.read_clock()
+        except Unsupported as error:
+            if not self._clock_told:
+                self._clock_told = True
+                _log.warning(
+                    "terminal %s: %s", self.id, error, extra={"action": "clock_unusable", "terminal": self.id}
+                )
+            return None
         now = self._clock.now()
         round_trip = timedelta(seconds=self._clock.monotonic() - asked)
         there = wall_time.replace(tzinfo=self._terminal.zone).astimezone(UTC)
         # The terminal answers in whole seconds, cut off: half a second is its mean error.
         offset = there + timedelta(seconds=0.5) - (now - round_trip / 2)
-        return Contact(identity, session.read_sizes(), round(offset.total_seconds(), 1), now)
+        return round(offset.total_seconds(), 1)
 
     def _must_read(self, contact: Contact, memory: TerminalMemory | None, now: datetime) -> bool:
         if memory is None or memory.serial != contact.identity.serial or not contact.sizes.records:

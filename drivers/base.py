@@ -21,7 +21,10 @@ class Session(Protocol):
         ...
 
     def read_clock(self) -> datetime:
-        """The terminal's own wall time, naive, whole seconds."""
+        """The terminal's own wall time, naive, whole seconds.
+
+        Raises Unsupported when its clock shows no date that exists; the log can be read all the same.
+        """
         ...
 
     def read_sizes(self) -> Sizes:

@@ -98,7 +98,10 @@ class ZkSession:
         with self._watched():
             if len(data) < _U32.size:
                 raise RemoteProtocolError(f"the terminal's clock is told in {len(data)} bytes, should be 4")
+        try:
             return unpack_time(_U32.unpack_from(data)[0])
+        except RemoteProtocolError as error:
+            raise Unsupported(f"the terminal's clock is unusable: {error}") from None
 
     def set_clock(self, wall_time: datetime) -> None:
         """Set the clock and read it again, as not every terminal does what it acknowledges."""

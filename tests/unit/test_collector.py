@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, OutboxUnusable
+from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, OutboxUnusable, Unsupported
 from attendance.punch import BadRecord, RawPunch, Source
 from attendance.terminal import Identity, Sizes, Terminal
 from config.model import TerminalSettings
@@ -53,6 +53,7 @@ class ScriptedTerminal:
         self.fails: list[DeviceError] = []
         self.reads = 0
         self.serial = "SCR1"
+        self.clock_broken = False
 
     def check(self, terminal: Terminal, options: Mapping[str, object]) -> None:
         """Nothing can be wrong."""
@@ -67,6 +68,8 @@ class ScriptedTerminal:
         return Identity(serial=self.serial, model="Scripted")
 
     def read_clock(self) -> datetime:
+        if self.clock_broken:
+            raise Unsupported("the terminal's clock is unusable: no such date: 2025-2-30")
         return (self.clock.now() + self.offset).astimezone(ZONE).replace(tzinfo=None, microsecond=0)
 
     def read_sizes(self) -> Sizes:
@@ -255,3 +258,11 @@ def test_a_wrong_comm_key_is_reported_as_refused(bench: Bench) -> None:
     with pytest.raises(DeviceRefused):
         bench.collector.poll_once()
     assert (bench.reports[0].state, bench.reports[0].error) == ("refused", "wrong comm key")
+
+
+def test_a_terminal_whose_clock_shows_no_date_is_read_all_the_same(bench: Bench) -> None:
+    """30 February on its display is a reason to repair it, none to lose its log."""
+    bench.terminal.clock_broken = True
+    bench.terminal.log = [bench.punch(1)]
+    assert bench.collector.poll_once() == 1
+    assert (bench.reports[-1].state, bench.reports[-1].clock_offset_s) == ("online", None)
