@@ -22,6 +22,12 @@ from sync.broker import BrokerAddress, Message, PahoClient, ProtocolName
 TOPIC = "hadir/v1/e/up/punches"
 
 
+@pytest.fixture(autouse=True)
+def _come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients spread their first reconnect over some seconds; here all take the shortest."""
+    monkeypatch.setattr("random.randint", lambda low, _high: low)
+
+
 @pytest.fixture
 def broker() -> Iterator[Mosquitto]:
     with running_mosquitto() as running:

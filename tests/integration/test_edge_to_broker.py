@@ -21,6 +21,12 @@ from sync.publisher import Publisher, edge_client
 EDGE = "setda-01"
 
 
+@pytest.fixture(autouse=True)
+def _come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients spread their first reconnect over some seconds; here all take the shortest."""
+    monkeypatch.setattr("random.randint", lambda low, _high: low)
+
+
 @pytest.fixture
 def broker() -> Iterator[Mosquitto]:
     with running_mosquitto() as running:
