@@ -1,0 +1,3 @@
+class Session:
+    username: str | None
+    password: str | None
