@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _print(summary: "Summary") -> None:
     whose = f"unit {summary.unit}" if summary.unit else "all units"
-    days = ", ".join(f"{number} {status}" for status, number in summary.days.items()) or "none has ended"
+    days = ", ".join(f"{number} {status}" for status, number in summary.days.items()) or "none"
     print(f"{summary.month}, policy {summary.policy}, {whose}: {summary.people} people; days: {days}")
     for unit in sorted(summary.units, key=lambda unit: (unit.rank is None, unit.rank, unit.unit)):
         rank = "not ranked" if unit.rank is None else f"rank {unit.rank} of {unit.ranked_of}"

@@ -3,12 +3,14 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine, text
 
 from daemon.demo.scenario import EDGE, GROUP, TERMINALS, UNITS, Scenario
+from scoring.calendar import free_days
 from scoring.explain import explain_day, read_story
 from scoring.policy import Policy
 from sync.central.store import reading
@@ -96,6 +98,25 @@ def count_unknown(engine: Engine) -> int:
     """Punches whose pin belongs to nobody."""
     with reading(engine) as connection:
         return int(connection.execute(text("SELECT count(*) FROM v1_punch WHERE nip IS NULL")).scalar_one())
+
+
+def count_days(engine: Engine, month: str) -> dict[str, int]:
+    """How many days of people there are of each status, the most frequent first."""
+    query = text(
+        "SELECT status, count(*) FROM v1_day WHERE local_date LIKE :days"
+        " GROUP BY status ORDER BY count(*) DESC"
+    )
+    with reading(engine) as connection:
+        return {row[0]: int(row[1]) for row in connection.execute(query, {"days": f"{month}-%"})}
+
+
+def holidays_of(engine: Engine, month: str) -> list[str]:
+    """The dates on which the scored calendar is free, with their names."""
+    query = text("SELECT DISTINCT local_date FROM v1_day WHERE status = 'holiday' AND local_date LIKE :days")
+    with reading(engine) as connection:
+        dates = sorted(row[0] for row in connection.execute(query, {"days": f"{month}-%"}))
+    free = free_days([int(month[:4])])
+    return [f"{day} {free[date.fromisoformat(day)].name}" for day in dates]
 
 
 def is_stored(engine: Engine, identity: tuple[str, str, str, str]) -> bool:

@@ -23,7 +23,6 @@ TERMINALS: Final = {
     "dinkes-lobi": "dinkes",
     "disdik-lobi": "disdik",
 }
-PEOPLE_PER_UNIT: Final = 20
 VISITOR_PIN: Final = "9999"
 """Enrolled on a terminal, known to nobody at the centre."""
 
@@ -46,12 +45,16 @@ class Habits:
 
 FAULTLESS: Final = Habits()
 _MIX: Final = (
-    (0.50, FAULTLESS),
-    (0.25, Habits(late=0.15, longest_late_min=25)),
-    (0.12, Habits(late=0.45, longest_late_min=110, early=0.1)),
-    (0.08, Habits(late=0.05, forgets_out=0.2)),
-    (0.05, Habits(late=0.2, longest_late_min=60, away=0.25)),
+    *[FAULTLESS] * 10,
+    *[Habits(late=0.15, longest_late_min=25)] * 5,
+    *[Habits(late=0.45, longest_late_min=110, early=0.1)] * 2,
+    *[Habits(late=0.05, forgets_out=0.2)] * 2,
+    Habits(late=0.2, longest_late_min=60, away=0.2),
 )
+"""The habits of a unit's people; each unit has all of them."""
+
+PEOPLE_PER_UNIT: Final = len(_MIX)
+
 _MORE_LATE: Final = {"setda": 0.0, "dinkes": 0.05, "disdik": 0.12}
 
 
@@ -91,9 +94,10 @@ def imagine(names: list[str], month: str, is_workday: Callable[[date], bool], se
 
 def _people(names: list[str], random: Random) -> list[Employee]:
     people = []
+    habits_of = {unit: random.sample(_MIX, PEOPLE_PER_UNIT) for unit in UNITS}
     for number, name in enumerate(names):
         unit = list(UNITS)[number // PEOPLE_PER_UNIT]
-        habits = random.choices([mix[1] for mix in _MIX], [mix[0] for mix in _MIX])[0]
+        habits = habits_of[unit][number % PEOPLE_PER_UNIT]
         if habits is not FAULTLESS:
             habits = Habits(
                 habits.late + _MORE_LATE[unit],

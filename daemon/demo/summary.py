@@ -26,6 +26,8 @@ class Outcome:
     seconds: float
     live_delays: list[float]
     unknown: int = 0
+    days: dict[str, int] = field(default_factory=dict)
+    holidays: list[str] = field(default_factory=list)
     people_ranked: list[Standing] = field(default_factory=list)
     units_ranked: list[Ranked] = field(default_factory=list)
     explained: str = ""
@@ -38,6 +40,8 @@ class Outcome:
     def read_scores(self, engine: Engine, policy: Policy) -> None:
         """Fill in what scoring wrote."""
         self.unknown = offices.count_unknown(engine)
+        self.days = offices.count_days(engine, self.month)
+        self.holidays = offices.holidays_of(engine, self.month)
         self.people_ranked = offices.standings(engine, self.month)
         self.units_ranked = offices.ranking(engine, self.month)
         self.explained = offices.explained_day(engine, self.people_ranked, self.month, policy)
@@ -53,6 +57,8 @@ class Outcome:
             "unknown_pin": self.unknown,
             "month": self.month,
             "people": self.people,
+            "days": self.days,
+            "holidays": self.holidays,
             "backlog_s": round(self.seconds, 2),
             "live_median_s": round(median(self.live_delays), 3) if self.live_delays else None,
             "units": [
@@ -87,6 +93,12 @@ def _punches(outcome: Outcome) -> list[str]:
     if outcome.live_delays:
         delay = f"in the database after {median(outcome.live_delays) * 1000:.0f} ms (median)"
         lines.append(f"  made just now                   {len(outcome.live_delays):6,}   {delay}")
+    days = ", ".join(f"{count:,} {status}" for status, count in outcome.days.items())
+    lines += [
+        "",
+        f"  days of people                  {days}",
+        f"  holidays                        {'; '.join(outcome.holidays)}",
+    ]
     return lines
 
 
