@@ -123,6 +123,8 @@ def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
         raise ConfigError(
             f"[mqtt] ca_file {address.ca_file}: {_file_fault(error)}; a PEM certificate is expected"
         ) from error
+    # Python 3.13 began to refuse authorities made by hand over formalities; an upgrade must not stop an edge.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if address.cert_file is None:
         return context
     try:
