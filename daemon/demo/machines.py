@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from daemon.demo.scenario import EDGE, GROUP, TERMINALS, VISITOR_PIN, ZONE, Scen
 from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.simulator.server import TerminalServer
 
+START_S: Final = 30.0
 STOP_S: Final = 15.0
 
 
@@ -80,10 +82,11 @@ def _free_port() -> int:
 
 
 class Service:
-    """One `hadir ... run` process, its log in a file."""
+    """One `hadir ... run` process, its log in a file. It is up when the log says `up`."""
 
-    def __init__(self, name: str, settings: Path, log: Path) -> None:
+    def __init__(self, name: str, settings: Path, log: Path, *, up: str) -> None:
         self.name = name
+        self._up = up
         self.log = log
         self._command = [sys.executable, "-P", "-m", "daemon", name, "run", "--config", str(settings)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,6 +97,11 @@ class Service:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
+        try:
+            self._wait_until_up()
+        except DemoFailed:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,6 +113,14 @@ class Service:
         """Raise DemoFailed if the process has ended."""
         if self._process is not None and (code := self._process.poll()) is not None:
             raise DemoFailed(f"`hadir {self.name} run` ended with exit code {code}; its log: {self.log}")
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_S
+        while self._up not in self.log.read_text(encoding="utf-8"):
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"`hadir {self.name} run` is not up after {START_S:.0f} s; log: {self.log}")
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """SIGTERM, and wait for an orderly end. Raises DemoFailed if it is none."""

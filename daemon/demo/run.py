@@ -119,10 +119,10 @@ def _collect(
     """Centre and edge run; the logs arrive; a few people punch now; both end in order."""
     terminals, scenario = world
     made = {_identity(terminals[name].serial, punch) for name, log in scenario.logs.items() for punch in log}
-    central = machines.Service("central", settings[0], folder / "central.log")
-    edge = machines.Service("edge", settings[1], folder / "edge.log")
+    central = machines.Service("central", settings[0], folder / "central.log", up="receives")
+    edge = machines.Service("edge", settings[1], folder / "edge.log", up="runs")
     with central, edge:
-        progress.tell("centre (with the embedded broker) and edge are started, each a process of its own")
+        progress.tell("centre (with the embedded broker) and edge run, each a process of its own")
 
         def check() -> None:
             central.check()

@@ -1,5 +1,6 @@
 """What the demo shows at its end, for people and for machines."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -135,6 +136,7 @@ def _explained(outcome: Outcome) -> list[str]:
 
 def _next_steps(outcome: Outcome) -> list[str]:
     folder = outcome.folder
+    hadir = sys.argv[0] if Path(sys.argv[0]).name == "hadir" else "hadir"
     worst = outcome.people_ranked[-1].nip if outcome.people_ranked else "NIP"
     return [
         "  Where to look",
@@ -143,7 +145,7 @@ def _next_steps(outcome: Outcome) -> list[str]:
         f"    {folder / 'central.toml'}, {folder / 'edge.toml'}",
         "",
         "  What to try next",
-        f"    hadir explain --config {folder / 'central.toml'} --nip {worst} --month {outcome.month}",
-        "    hadir simulate --help        a terminal to play with",
-        "    hadir config init edge       a starting file for your own office",
+        f"    {hadir} explain --config {folder / 'central.toml'} --nip {worst} --month {outcome.month}",
+        f"    {hadir} simulate --help        a terminal to play with",
+        f"    {hadir} config init edge       a starting file for your own office",
     ]
