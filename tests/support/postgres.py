@@ -54,7 +54,7 @@ class Server:
     def start(self) -> None:
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
-            " -c shared_buffers=32MB -c max_connections=40"
+            " -c shared_buffers=32MB -c max_connections=40 -c fsync=off -c full_page_writes=off"
         )
         self._run(
             "pg_ctl", "-D", str(self._data), "-w", "-o", options, "-l", str(self._data / "log"), "start"
@@ -79,6 +79,12 @@ class Server:
             f"host=127.0.0.1 port={self.port} user=hadir dbname={database}", autocommit=True
         ) as connection:
             connection.execute(statement.encode())
+
+    def require_password(self, user: str) -> None:
+        """Let this user in by password only."""
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {user} all scram-sha-256\n{rules.read_text()}")
+        self.admin("SELECT pg_reload_conf()")
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
