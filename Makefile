@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 LOCKED := $(PIP) install --quiet --require-hashes --use-pep517 --no-build-isolation
 SOURCES := attendance config daemon drivers scoring sync
-COVERAGE_FLOOR := 85
+COVERAGE_FLOOR := 90
 
 export PYTHONSAFEPATH := 1
 
