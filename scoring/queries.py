@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby, islice
+from itertools import islice
+from sys import intern
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, text
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text
 
 from scoring.fleet import Fleet, Listed, Place, Reported
 from scoring.months import PersonMonth
@@ -152,10 +153,10 @@ def read_stamps(connection: Connection, first: str, last: str) -> Iterator[Stamp
     wanted = select(
         punch.edge, punch.terminal, punch.local_date, punch.local_time, punch.terminal_serial, punch.pin
     ).where(punch.local_date.between(first, last))
-    shared: dict[str, str] = {}  # one object for each text that comes again and again
-    for row in connection.execution_options(yield_per=ROWS).execute(wanted):
-        edge, terminal, day, moment, serial, pin = (shared.setdefault(value, value) for value in row)
-        yield Stamp((edge, terminal), day, Scan(moment, serial, pin))
+    # The same few texts come again and again: interned, they take their memory once.
+    for row in connection.execute(wanted, execution_options={"yield_per": ROWS}):
+        edge, terminal, day, moment, serial, pin = row
+        yield Stamp((edge, terminal), day, Scan(intern(moment), intern(serial), intern(pin)))
 
 
 def scored_in(connection: Connection, unit: str, month: str) -> set[str]:
@@ -191,33 +192,36 @@ def replace_days(
 ) -> int:
     """Make `days` the only days from `span[0]` to `span[1]` of these people (None: of everyone).
 
-    `days` is in order of nip. Rows that are right already stay untouched, so that scoring again
-    is cheap for the database; how many were deleted or written.
+    Rows that are right already stay untouched, so that scoring again is cheap for the database;
+    how many were deleted or written.
     """
-    in_span = t.day.c.local_date.between(*span)
-    stored = set(connection.scalars(select(t.day.c.nip).where(in_span).distinct()))
-    gone = (stored if nips is None else stored & set(nips)) - {scored.nip for scored in days}
-    touched = 0
-    for some in _chunks(sorted(gone), PEOPLE):
-        touched += connection.execute(delete(t.day).where(in_span, t.day.c.nip.in_(some))).rowcount
-    for rows in _people(days, policy):
-        touched += _replace(connection, in_span, rows)
-    return touched
-
-
-def _replace(
-    connection: Connection, in_span: ColumnElement[bool], rows: Mapping[tuple[str, str], dict[str, object]]
-) -> int:
-    nips = sorted({nip for nip, _ in rows})
-    found = connection.execute(select(t.day).where(in_span, t.day.c.nip.in_(nips))).mappings()
-    before = {(row["nip"], row["local_date"]): dict(row) for row in found}
-    wrong = [key for key, row in before.items() if rows.get(key) != row]
+    places: dict[str, dict[str, int]] = {}
+    for place, scored in enumerate(days):
+        places.setdefault(scored.nip, {})[scored.day.local_date.isoformat()] = place
+    right = bytearray(len(days))
+    wrong: list[dict[str, object]] = []
+    for row in _stored_days(connection, span, nips):
+        here = places.get(str(row["nip"]), {}).get(str(row["local_date"]))
+        if here is not None and _day_row(days[here], policy) == row:
+            right[here] = True
+        else:
+            wrong.append({"whose": row["nip"], "on": row["local_date"]})
     if wrong:
         one = (t.day.c.nip == bindparam("whose")) & (t.day.c.local_date == bindparam("on"))
-        connection.execute(delete(t.day).where(one), [{"whose": nip, "on": on} for nip, on in wrong])
-    fresh = [row for key, row in rows.items() if before.get(key) != row]
+        connection.execute(delete(t.day).where(one), wrong)
+    fresh = (_day_row(scored, policy) for place, scored in enumerate(days) if not right[place])
     _insert(connection, t.day, fresh)
-    return len(fresh) + sum(key not in rows for key in wrong)
+    return len(wrong) + right.count(False)
+
+
+def _stored_days(
+    connection: Connection, span: tuple[str, str], nips: Collection[str] | None
+) -> Iterator[dict[str, object]]:
+    for some in [None] if nips is None else _chunks(sorted(nips), PEOPLE):
+        whose = [] if some is None else [t.day.c.nip.in_(some)]
+        wanted = select(t.day).where(t.day.c.local_date.between(*span), *whose)
+        for row in connection.execute(wanted, execution_options={"yield_per": ROWS}).mappings():
+            yield dict(row)
 
 
 def write_months(connection: Connection, months: Iterable[PersonMonth], policy: str) -> None:
@@ -326,18 +330,6 @@ def write_sanctions(connection: Connection, steps: Mapping[str, Sequence[Reached
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, object]]) -> None:
     for some in _chunks(rows, ROWS):
         connection.execute(insert(table), some)
-
-
-def _people(days: Iterable[ScoredDay], policy: str) -> Iterator[dict[tuple[str, str], dict[str, object]]]:
-    """The rows of some people at a time, by (nip, date); `days` is in order of nip."""
-    rows: dict[tuple[str, str], dict[str, object]] = {}
-    for number, (nip, own) in enumerate(groupby(days, key=lambda scored: scored.nip), start=1):
-        rows.update({(nip, scored.day.local_date.isoformat()): _day_row(scored, policy) for scored in own})
-        if number % PEOPLE == 0:
-            yield rows
-            rows = {}
-    if rows:
-        yield rows
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -229,19 +229,22 @@ def _overlap(start: int, end: int, first: int, last: int) -> int:
 
 
 def _first(scans: Sequence[Scan], window: Window) -> Scan | None:
-    return min(_inside(scans, window), default=None)
+    first, last = window.span
+    return min((scan for scan in scans if first <= scan.local_time <= last), default=None)
 
 
 def _last(scans: Sequence[Scan], window: Window) -> Scan | None:
     """The latest; of several terminals in the same second, the first by serial number."""
-    inside = _inside(scans, window)
-    latest = max((scan.local_time for scan in inside), default=None)
-    return min((scan for scan in inside if scan.local_time == latest), default=None)
-
-
-def _inside(scans: Sequence[Scan], window: Window) -> list[Scan]:
     first, last = window.span
-    return [scan for scan in scans if first <= scan.local_time <= last]
+    found: Scan | None = None
+    for scan in scans:
+        if first <= scan.local_time <= last and (
+            found is None
+            or scan.local_time > found.local_time
+            or (scan.local_time == found.local_time and scan < found)
+        ):
+            found = scan
+    return found
 
 
 def _time(scan: Scan | None) -> str | None:
