@@ -214,7 +214,10 @@ class PyzkSession:
     def read_clock(self) -> datetime:
         """See drivers.base.Session."""
         with self._translated():
-            return _within_a_century(self._client.get_time())
+            try:
+                return _within_a_century(self._client.get_time())
+            except (ValueError, RemoteProtocolError) as error:
+                raise Unsupported(f"the terminal's clock is unusable: {error}") from None
 
     def set_clock(self, wall_time: datetime) -> None:
         """Set the clock and read it again, as not every terminal does what it acknowledges."""

@@ -258,14 +258,26 @@ def test_the_last_frames_are_logged_without_anyones_data(caplog: pytest.LogCaptu
     assert ">1000 s0000 r0 0B, <2000 s1f2e r0 0B, >201 s1f2e r1 0B" in record.getMessage()
 
 
-@pytest.mark.parametrize("answer", [b"", b"\1\2", pack("<I", FEBRUARY_31), pack("<I", 0xFFFFFFFF)])
-def test_a_clock_that_shows_no_time_is_an_error_and_no_time(driver: Driver, answer: bytes) -> None:
+@pytest.mark.parametrize("answer", [b"", b"\1\2"])
+def test_a_clock_that_is_told_in_too_few_bytes_is_an_error(driver: Driver, answer: bytes) -> None:
     with (
         over_tcp(ScriptedTerminal({201: reply(2000, answer)})) as configured,
         driver.open(configured) as session,
         pytest.raises(RemoteProtocolError),
     ):
         session.read_clock()
+
+
+@pytest.mark.parametrize("word", [FEBRUARY_31, 0xFFFFFFFF])
+def test_a_clock_that_shows_no_date_does_not_end_the_session(driver: Driver, word: int) -> None:
+    """The log behind a broken clock must still be read, in the same session."""
+    with (
+        over_tcp(ScriptedTerminal({201: reply(2000, pack("<I", word))})) as configured,
+        driver.open(configured) as session,
+    ):
+        for _ in range(2):
+            with pytest.raises(Unsupported, match="clock is unusable"):
+                session.read_clock()
 
 
 def test_a_session_that_is_no_longer_trusted_is_not_a_terminal_without_a_name(driver: Driver) -> None:
