@@ -1,6 +1,6 @@
 """From the broker into the discipline database, and the receipts back: after the commit, never before.
 
-The broker's thread only fills a bounded queue. One thread, the caller of `run`, commits, sends
+The broker's thread only fills a queue, bounded in bytes. One thread, the caller of `run`, commits, sends
 the receipts and then acknowledges the messages in the order in which they came.
 """
 
@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -35,7 +35,10 @@ SUBSCRIPTIONS: Final = (
 RECEIVE_MAXIMUM: Final = 200
 """Messages that the broker may hand over before the first is acknowledged: the back-pressure of MQTT 5."""
 
-_QUEUE: Final = 2 * RECEIVE_MAXIMUM  # after a reconnect the broker hands over again what still waits here
+MOST_BYTES: Final = 64 << 20
+"""Payloads that may wait here. Mosquitto 2.0.11 ignores the maximum above once acknowledgements flow
+(measured: one acknowledgement lets that many messages through), so the memory needs a bound of its own."""
+
 _MOST_ENTRIES: Final = 5000
 _MOST_WAIT_S: Final = 30.0
 _LOOK_S: Final = 0.25
@@ -87,7 +90,9 @@ class Ingest:
     def __init__(self, engine: Engine, connect: Connect, clock: Clock | None = None) -> None:
         self._engine = engine
         self._clock = clock or SystemClock()
-        self._queue: queue.Queue[Message] = queue.Queue(_QUEUE)
+        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._bytes = 0
         self._ready = threading.Event()
         self._full = False
         self._fault: str | None = None
@@ -125,16 +130,21 @@ class Ingest:
     # --- the broker's thread
 
     def _take(self, message: Message) -> None:
-        try:
-            self._queue.put_nowait(message)
-            self._full = False
-        except queue.Full:  # not acknowledged, so nothing is lost: the edge sends again
-            if not self._full:
-                logger.warning(
-                    "more comes from the broker than the database takes; edges will send again",
-                    extra={"action": "queue_full"},
-                )
-            self._full = True
+        """Queue a message; one too many without its payload, so that it is acknowledged in its turn.
+
+        To the broker an acknowledgement must come, or it would soon hand over nothing any more.
+        The edge gets no receipt, and sends again.
+        """
+        with self._lock:
+            fits = self._bytes + len(message.payload) <= MOST_BYTES
+            self._bytes += len(message.payload) if fits else 0
+        self._queue.put(message if fits else replace(message, payload=b""))
+        if not fits and not self._full:
+            logger.warning(
+                "more comes from the broker than the database takes; edges will send again",
+                extra={"action": "queue_full"},
+            )
+        self._full = not fits
 
     # --- the committing thread
 
@@ -148,6 +158,8 @@ class Ingest:
             while True:
                 arrival = arrivals.read(message.topic, message.payload, now)
                 arrived.append((message, arrival))
+                with self._lock:
+                    self._bytes -= len(message.payload)
                 size += 1 + (len(arrival.copies) if isinstance(arrival, Delivery) else 0)
                 if size >= _MOST_ENTRIES:
                     break

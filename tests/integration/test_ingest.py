@@ -22,7 +22,7 @@ from sync.central import store
 from sync.central.tables import edge, punch, quarantine, terminal
 from sync.embedded import EmbeddedBroker
 from sync.envelope import Batch, EdgeState, Receipt, TerminalHealth, topic
-from sync.ingest import RECEIVE_MAXIMUM, Ingest, over
+from sync.ingest import Ingest, over
 from sync.outbox import Outbox
 from sync.publisher import Publisher, edge_client
 
@@ -162,17 +162,28 @@ def test_an_instant_that_no_database_can_hold_ends_in_quarantine_and_not_in_a_lo
     assert (len(rows(engine, quarantine)), len(rows(engine, punch))) == (1, 1)
 
 
-def test_more_than_the_queue_holds_is_left_to_the_edge_and_never_blocks_the_network(
-    engine: Engine, fed: tuple[FakeClient, Ingest], tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_more_than_fits_is_left_to_the_edge_and_blocks_neither_network_nor_broker(
+    engine: Engine,
+    fed: tuple[FakeClient, Ingest],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client, ingest = fed
+    one = batch(1, [wire_punch()]).to_bytes()
+    monkeypatch.setattr("sync.ingest.MOST_BYTES", 3 * len(one))
     with locked(tmp_path / "central.db"):
-        client.give(batch(1))
+        client.give(one)
         until(lambda: ingest.status.database_fault is not None, "the ingest waits for the database")
-        for number in range(2, 3 * RECEIVE_MAXIMUM):
-            client.give(batch(number))
-        assert "edges will send again" in caplog.text
+        for number in range(2, 7):
+            client.give(batch(number, [wire_punch(str(number))]))
         assert client.acked == []
+    until(lambda: client.acked == [1, 2, 3, 4, 5, 6], "each is acknowledged to the broker, in order")
+    receipts = [what for _, what in client.done if isinstance(what, Receipt)]
+    assert [numbers for receipt in receipts for numbers in receipt.committed] == [(1, 1), (2, 4)]
+    assert caplog.text.count("edges will send again") == 1
+    client.give(batch(5, [wire_punch("5")]))
+    until(lambda: len(rows(engine, punch)) == 5, "what was sent again is stored")
 
 
 # --- a database that is away -----------------------------------------------------------
