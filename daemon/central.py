@@ -3,6 +3,7 @@
 import logging
 import threading
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
 
 from attendance.clock import Clock, SystemClock
 from config.model import CentralConfig
@@ -12,12 +13,18 @@ from daemon.threads import Supervised
 from sync.central.store import initialise, open_engine
 from sync.ingest import Ingest, IngestStatus, over
 
+if TYPE_CHECKING:
+    from sync.embedded import EmbeddedBroker
+
 _log = logging.getLogger(__name__)
-JOIN_S = 5.0
+JOIN_S: Final = 5.0
 
 
 def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
-    """Run until SIGTERM or SIGINT; a batch that is being committed is finished first."""
+    """Run until SIGTERM or SIGINT; a batch that is being committed is finished first.
+
+    Raises BrokerUnavailable when the embedded broker ends by itself: a restart mends more than we could.
+    """
     clock = clock or SystemClock()
     stop = threading.Event()
     with ExitStack() as stack:
@@ -25,8 +32,7 @@ def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
         engine = open_engine(settings.database.url)
         stack.callback(engine.dispose)
         initialise(engine)
-        if settings.mqtt.embedded:
-            _start_broker(settings, stack)
+        broker = _start_broker(settings, stack) if settings.mqtt.embedded else None
         ingest = Ingest(engine, over(broker_address(settings.mqtt)), clock)
         thread = Supervised("ingest", ingest.run, stop, clock)
         thread.start()
@@ -36,16 +42,25 @@ def run_daemon(settings: CentralConfig, clock: Clock | None = None) -> int:
             settings.mqtt.port,
             extra={"action": "central_started"},
         )
-        beat_until(stop, clock, status=lambda: _in_words(ingest.status), alive=thread.alive)
+        beat_until(
+            stop,
+            clock,
+            status=lambda: _in_words(ingest.status),
+            alive=thread.alive,
+            over=lambda: broker is not None and broker.failed is not None,
+        )
+        stop.set()
         thread.join(JOIN_S)
         _log.info("the centre ends", extra={"action": "central_stopped"})
+        if broker is not None and broker.failed is not None:
+            raise broker.failed
     return 0
 
 
-def _start_broker(settings: CentralConfig, stack: ExitStack) -> None:
+def _start_broker(settings: CentralConfig, stack: ExitStack) -> "EmbeddedBroker":
     from sync.embedded import EmbeddedBroker
 
-    stack.enter_context(
+    return stack.enter_context(
         EmbeddedBroker(
             settings.mqtt.host,
             settings.mqtt.port,

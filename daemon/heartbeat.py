@@ -37,12 +37,15 @@ def beat_until(
     status: Callable[[], str],
     alive: Callable[[], bool],
     clock_stepped: Callable[[], None] = lambda: None,
+    over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Say READY, then beat until `stop`: watchdog while `alive()`, status when it changes."""
+    """Say READY, then beat until `stop` or `over()`: watchdog while `alive()`, status when it changes."""
     notify(READY="1", STATUS=(shown := status()))
     drift = _drift(clock)
     watchdog = watchdog_interval()
     while not clock.wait(stop, min(BEAT_S, watchdog.total_seconds()) if watchdog else BEAT_S):
+        if over():
+            break
         if watchdog and alive():
             notify(WATCHDOG="1")
         if (now_shown := status()) != shown:

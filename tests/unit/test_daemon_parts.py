@@ -105,6 +105,13 @@ def test_the_heartbeat_notices_that_the_clock_was_set() -> None:
     assert stepped.is_set()
 
 
+def test_the_heartbeat_ends_with_what_it_cannot_do_without() -> None:
+    """A centre whose embedded broker died must end and be started anew, not sit there looking well."""
+    heartbeat.beat_until(
+        threading.Event(), QuickClock(), status=lambda: "fine", alive=lambda: True, over=lambda: True
+    )
+
+
 def test_a_thread_that_fails_is_begun_again(caplog: pytest.LogCaptureFixture) -> None:
     """One bug in one poll must not silence a terminal until the next restart."""
     stop, runs = threading.Event(), []
