@@ -37,9 +37,11 @@ static: $(VENV)/.dev ## format, lint, types and layers only
 wheel: $(VENV)/.dev ## build the wheel, install it elsewhere and start it from an empty directory
 	devtools/try_wheel $(BIN)/python
 
-bench: debian-test $(VENV)/.runtime ## measure reading a log and the whole path
+bench: debian-test $(VENV)/.runtime ## measure reading a log, the whole path and scoring a month
 	$(BIN)/python bench/read_log.py
 	$(BIN)/python bench/whole_path.py
+	$(BIN)/python bench/score_month.py
+	$(BIN)/python bench/score_month.py --postgres
 
 lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
 	devtools/lock $(BIN)/python

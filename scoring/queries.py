@@ -26,6 +26,10 @@ PEOPLE: Final = 500
 
 _Item = TypeVar("_Item")
 
+_DAY_COLUMNS: Final = tuple(t.day.c.keys())
+_DayValues = tuple[object, ...]
+"""A row of `day`, in the order of its columns."""
+
 
 class Unit(NamedTuple):
     """A unit as scoring needs it."""
@@ -201,27 +205,32 @@ def replace_days(
     right = bytearray(len(days))
     wrong: list[dict[str, object]] = []
     for row in _stored_days(connection, span, nips):
-        here = places.get(str(row["nip"]), {}).get(str(row["local_date"]))
-        if here is not None and _day_row(days[here], policy) == row:
+        whose, on = str(row[0]), str(row[1])
+        here = places.get(whose, {}).get(on)
+        if here is not None and _day_values(days[here], policy) == row:
             right[here] = True
         else:
-            wrong.append({"whose": row["nip"], "on": row["local_date"]})
+            wrong.append({"whose": whose, "on": on})
     if wrong:
         one = (t.day.c.nip == bindparam("whose")) & (t.day.c.local_date == bindparam("on"))
         connection.execute(delete(t.day).where(one), wrong)
-    fresh = (_day_row(scored, policy) for place, scored in enumerate(days) if not right[place])
+    fresh = (
+        dict(zip(_DAY_COLUMNS, _day_values(scored, policy), strict=True))
+        for place, scored in enumerate(days)
+        if not right[place]
+    )
     _insert(connection, t.day, fresh)
     return len(wrong) + right.count(False)
 
 
 def _stored_days(
     connection: Connection, span: tuple[str, str], nips: Collection[str] | None
-) -> Iterator[dict[str, object]]:
+) -> Iterator[_DayValues]:
     for some in [None] if nips is None else _chunks(sorted(nips), PEOPLE):
         whose = [] if some is None else [t.day.c.nip.in_(some)]
         wanted = select(t.day).where(t.day.c.local_date.between(*span), *whose)
-        for row in connection.execute(wanted, execution_options={"yield_per": ROWS}).mappings():
-            yield dict(row)
+        for row in connection.execute(wanted, execution_options={"yield_per": ROWS}):
+            yield tuple(row)
 
 
 def write_months(connection: Connection, months: Iterable[PersonMonth], policy: str) -> None:
@@ -338,22 +347,22 @@ def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield some
 
 
-def _day_row(scored: ScoredDay, policy: str) -> dict[str, object]:
+def _day_values(scored: ScoredDay, policy: str) -> _DayValues:
     day = scored.day
-    return {
-        "nip": scored.nip,
-        "local_date": day.local_date.isoformat(),
-        "unit": scored.unit,
-        "status": str(day.status),
-        "in_time": day.in_time,
-        "out_time": day.out_time,
-        "late_minutes": day.late_minutes,
-        "early_minutes": day.early_minutes,
-        "worked_minutes": day.worked_minutes,
-        "deduction_pct": _number(day.deduction),
-        "reasons": [reason.as_json() for reason in day.reasons],
-        "policy": policy,
-    }
+    return (
+        scored.nip,
+        day.local_date.isoformat(),
+        scored.unit,
+        str(day.status),
+        day.in_time,
+        day.out_time,
+        day.late_minutes,
+        day.early_minutes,
+        day.worked_minutes,
+        _number(day.deduction),
+        [reason.as_json() for reason in day.reasons],
+        policy,
+    )
 
 
 def _month_row(month: PersonMonth, policy: str) -> dict[str, object]:

@@ -1,10 +1,12 @@
 """The scoring step: a month's punches in, days, months, ranks and ladder steps out. Idempotent."""
 
 import calendar
+import gc
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -54,6 +56,11 @@ def score_month(engine: Engine, policy: Policy, month: str, *, unit: str | None,
     over all stored months. Raises ConfigError for a month, policy or unit that cannot be meant,
     DatabaseUnavailable where the database does not answer.
     """
+    with _without_cycle_search():
+        return _score_month(engine, policy, month, unit, now)
+
+
+def _score_month(engine: Engine, policy: Policy, month: str, unit: str | None, now: datetime) -> Summary:
     days = month_days(month)
     _check_in_force(policy, days)
     with reading(engine) as connection:
@@ -80,6 +87,18 @@ def score_month(engine: Engine, policy: Policy, month: str, *, unit: str | None,
         sanctions=sanctions,
         notes=_notes(days, months),
     )
+
+
+@contextmanager
+def _without_cycle_search() -> Iterator[None]:
+    """Pause the cyclic garbage collector: a month's many objects form no cycle, yet it walks them all."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def month_days(month: str) -> list[str]:

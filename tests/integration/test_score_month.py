@@ -1,5 +1,6 @@
 """The scoring step on real databases: what v1_day, v1_month, v1_unit_month and v1_sanction then say."""
 
+import gc
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -314,3 +315,16 @@ def test_a_policy_that_was_not_in_force_is_refused(office: Office) -> None:
     later = P1.model_copy(update={"first_day": datetime(2026, 8, 15).date()})
     with pytest.raises(ConfigError, match="holds from 2026-08-15 to 9999-12-31, not in all of 2026-08"):
         score_month(office.engine, later, MONTH, unit=None, now=LATER)
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_scoring_leaves_the_garbage_collector_as_it_was(office: Office, *, was_on: bool) -> None:
+    stood = gc.isenabled()
+    try:
+        gc.enable() if was_on else gc.disable()
+        score(office)
+        with pytest.raises(ConfigError):
+            score(office, unit="bkdd")
+        assert gc.isenabled() is was_on
+    finally:
+        gc.enable() if stood else gc.disable()
