@@ -5,12 +5,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from attendance.terminal import WESTERN_TIME, Terminal
 from config.fields import Duration, Encoding, Id, Zone
 
+
+def _host_and_port(listen: str) -> str:
+    try:
+        parts = urlsplit(f"//{listen}")
+        if parts.hostname and parts.port:
+            return listen
+    except ValueError:
+        pass
+    raise ValueError(f"{listen!r} is no address; write host:port, for example 127.0.0.1:8080")
+
+
+Listen = Annotated[str, AfterValidator(_host_and_port)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Serial = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 CommKey = Annotated[int, Field(ge=0, le=999_999)]
 
 DEFAULT_GROUP = "default"
@@ -65,6 +78,7 @@ class TerminalSettings(Section):
 
     id: Id
     driver: Literal["zk", "pyzk", "zk-push", "file"] = "zk"
+    serial: Serial | None = None
     host: str = ""
     port: Port = 4370
     transport: Literal["tcp", "udp", "auto"] = "tcp"
@@ -88,6 +102,30 @@ class TerminalSettings(Section):
     def _host_given(self) -> "TerminalSettings":
         if self.polled and not self.host:
             raise ValueError("host is missing: the terminal's address, for example 192.0.2.10")
+        if self.driver == "zk-push" and self.serial is None:
+            raise ValueError("serial is missing: a terminal that dials in is known by its serial number")
+        return self
+
+
+class Push(Section):
+    """The receiver for terminals that dial in (driver zk-push). An empty `listen` is off."""
+
+    listen: Annotated[str, AfterValidator(lambda listen: listen and _host_and_port(listen))] = ""
+    max_body: Annotated[int, Field(ge=65_536)] = 16_777_216
+    failure_status: Literal[200, 503] = 200
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`."""
+        parts = urlsplit(f"//{self.listen}")
+        return parts.hostname or "", parts.port or 0
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Push":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
         return self
 
 
@@ -96,6 +134,7 @@ class EdgeConfig(Section):
 
     edge: Edge
     mqtt: Mqtt = Mqtt()
+    push: Push = Push()
     terminal: tuple[TerminalSettings, ...] = ()
 
     @field_validator("terminal")
@@ -107,6 +146,24 @@ class EdgeConfig(Section):
                 raise ValueError(f"two terminals have the id {terminal.id!r}; each needs its own")
             seen.add(terminal.id)
         return terminals
+
+    @field_validator("terminal")
+    @classmethod
+    def _serials_unique(cls, terminals: tuple[TerminalSettings, ...]) -> tuple[TerminalSettings, ...]:
+        seen: set[str] = set()
+        for terminal in terminals:
+            if terminal.driver == "zk-push" and terminal.serial in seen:
+                raise ValueError(f"two terminals that dial in have the serial {terminal.serial!r}")
+            if terminal.driver == "zk-push" and terminal.serial:
+                seen.add(terminal.serial)
+        return terminals
+
+    @property
+    def dialling_in(self) -> tuple[TerminalSettings, ...]:
+        """The terminals that the receiver waits for; none while it is off."""
+        if not self.push.listen:
+            return ()
+        return tuple(terminal for terminal in self.terminal if terminal.driver == "zk-push")
 
     def device(self, settings: TerminalSettings) -> Terminal:
         """What a driver needs to know about one terminal."""
@@ -141,18 +198,7 @@ class Database(Section):
 class Console(Section):
     """The web console of the centre."""
 
-    listen: str = "127.0.0.1:8080"
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, listen: str) -> str:
-        try:
-            parts = urlsplit(f"//{listen}")
-            if parts.hostname and parts.port:
-                return listen
-        except ValueError:
-            pass
-        raise ValueError(f"{listen!r} is no address; write host:port, for example 127.0.0.1:8080")
+    listen: Listen = "127.0.0.1:8080"
 
 
 class Scoring(Section):

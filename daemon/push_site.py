@@ -1,0 +1,267 @@
+"""Terminals that dial in: who may, what becomes of what they bring, and how they are doing.
+
+A punch goes into the same outbox, by the same identity, as a polled one. Nothing here ever gives coverage:
+that a terminal is silent proves nothing, so days stay incomplete until a full read covers them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from attendance.clock import Clock
+from attendance.normalise import normalise
+from attendance.punch import BadRecord, RawPunch
+from config.model import EdgeConfig, TerminalSettings
+from daemon.push_memory import PushMemory
+from drivers.zk_push.desk import Upload
+from drivers.zk_push.lines import Operation
+from drivers.zk_push.options import PushFacts, PushOptions
+from drivers.zk_push.replies import Command, CommandResult
+from sync.envelope import TerminalHealth, WireTerminal, clean_text
+from sync.outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+SILENT_AFTER: Final = timedelta(minutes=5)
+"""A terminal that has not called for so long is reported as unreachable."""
+
+REPORT_EVERY: Final = timedelta(seconds=30)
+"""Health that has not changed is told again after this."""
+
+TAMPER: Final[Mapping[int, str]] = {
+    13: "all data cleared",
+    21: "clock set",
+    22: "reset to factory settings",
+    23: "attendance records deleted",
+    24: "administrators' rights removed",
+    38: "backup made",
+    39: "backup put back: an old log may lie over the new one",
+    43: "records deleted after a download by USB",
+    80: "communication key changed",
+    81: "device number changed",
+    82: "address of its push server changed",
+    83: "port of its push server changed",
+}
+"""Operations that can hide or move punches, by the terminals' own numbers."""
+
+
+@dataclass(slots=True)
+class _Caller:
+    """What is known of one terminal while the daemon runs."""
+
+    settings: TerminalSettings
+    facts: PushFacts
+    peer: str = ""
+    seen_at: datetime | None = None
+    reported_at: datetime | None = None
+    silent: bool = False
+
+
+class PushSite:
+    """What the receiver's desk asks and hands over (drivers.zk_push.desk.Site). Any thread."""
+
+    def __init__(
+        self,
+        settings: EdgeConfig,
+        outbox: Outbox,
+        memory: PushMemory,
+        report: Callable[[TerminalHealth], None],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._memory = memory
+        self._report = report
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._bad_told: set[bytes] = set()
+        self._callers = {
+            terminal.serial or "": _Caller(terminal, PushFacts()) for terminal in settings.dialling_in
+        }
+
+    # --- who calls
+
+    def admitted(self, serial: str) -> PushOptions | None:
+        """How a terminal is to behave; None for one that is not in the settings."""
+        caller = self._callers.get(serial)
+        if caller is None:
+            return None
+        return PushOptions(zone=self._settings.device(caller.settings).zone, delay=caller.settings.every)
+
+    def seen(self, serial: str, peer: str, facts: PushFacts) -> None:
+        """Note that a terminal called; report it at news, and now and then."""
+        now = self._clock.now()
+        caller = self._callers[serial]
+        with self._lock:
+            before, back, told = caller.peer, caller.silent, caller.reported_at
+            known = _joined(caller.facts, facts)
+            due = told is None or back or known != caller.facts or now - told >= REPORT_EVERY
+            caller.facts, caller.peer, caller.seen_at, caller.silent = known, peer, now, False
+            if due:
+                caller.reported_at = now
+        self._tell_seen(caller.settings.id, before, peer, back=back)
+        if due:
+            self._report(_health(caller, "online", now))
+
+    def watch(self) -> None:
+        """Report terminals that have not called for long, once each."""
+        now = self._clock.now()
+        for caller in self._callers.values():
+            with self._lock:
+                lost = (
+                    caller.seen_at is not None and not caller.silent and now - caller.seen_at >= SILENT_AFTER
+                )
+                caller.silent = caller.silent or lost
+            if lost:
+                _log.warning(
+                    "terminal %s has not called for %d minutes",
+                    caller.settings.id,
+                    SILENT_AFTER.total_seconds() // 60,
+                    extra={"action": "terminal_lost", "terminal": caller.settings.id},
+                )
+                self._report(_health(caller, "unreachable", now))
+
+    # --- what they bring
+
+    def deliver(self, serial: str, upload: Upload) -> None:
+        """Punches and unreadable lines to the outbox, operations beside it; on disk when this returns."""
+        caller = self._callers[serial].settings
+        if upload.records:
+            self._put(caller, serial, upload.records)
+        if upload.operations:
+            self._tell_operations(caller.id, self._memory.keep_operations(serial, upload.operations))
+        if upload.users or upload.dropped:
+            counts = {"users": len(upload.users)} if upload.users else {}
+            _log.debug(
+                "terminal %s sent what is not kept: %s",
+                caller.id,
+                ", ".join(f"{count} {kind}" for kind, count in {**counts, **upload.dropped}.items()),
+                extra={"action": "push_dropped", "terminal": caller.id},
+            )
+
+    def _put(self, settings: TerminalSettings, serial: str, records: Iterable[RawPunch | BadRecord]) -> None:
+        zone = self._settings.device(settings).zone
+        facts = WireTerminal(
+            serial=serial,
+            group=settings.group,
+            timezone=zone.key,
+            unit=settings.unit,
+            since=settings.since.isoformat() if settings.since else None,
+        )
+        now = self._clock.now()
+        punches = []
+        bad = []
+        for record in records:
+            if isinstance(record, BadRecord):
+                bad.append(record)
+            else:
+                punches.append(normalise(record, serial=serial, terminal=settings.id, zone=zone, now=now))
+        new = self._outbox.put(settings.id, facts, punches, bad)
+        for record in bad:
+            self._tell_bad(settings.id, record)
+        if new:
+            _log.info(
+                "terminal %s: %d new records",
+                settings.id,
+                new,
+                extra={"action": "collected", "terminal": settings.id},
+            )
+
+    # --- resume points and commands
+
+    def stamps(self, serial: str) -> Mapping[str, str]:
+        """See PushMemory."""
+        return self._memory.stamps(serial)
+
+    def keep_stamp(self, serial: str, table: str, stamp: str) -> None:
+        """See PushMemory."""
+        self._memory.keep_stamp(serial, table, stamp)
+
+    def commands(self, serial: str) -> Sequence[Command]:
+        """Work that is due for a terminal."""
+        return self._memory.due(serial)
+
+    def terminal_of(self, command_id: int) -> str | None:
+        """See PushMemory."""
+        return self._memory.terminal_of(command_id)
+
+    def finished(self, serial: str, result: CommandResult) -> None:
+        """Note and log how a command went."""
+        text = self._memory.end(serial, result)
+        if text is None:
+            return
+        name = self._callers[serial].settings.id
+        told = "".join(f", {key} {value}" for key, value in result.values.items())
+        _log.info(
+            "terminal %s answers %s to command %d (%s)%s",
+            name,
+            "nothing" if result.code is None else result.code,
+            result.id,
+            clean_text(text),
+            told,
+            extra={"action": "push_command_ended", "terminal": name},
+        )
+
+    # --- what a person must hear
+
+    def _tell_seen(self, name: str, before: str, peer: str, *, back: bool) -> None:
+        if before not in ("", peer):
+            _log.warning(
+                "terminal %s calls from %s now, before from %s: moved, or a second one with its serial",
+                name,
+                peer,
+                before,
+                extra={"action": "push_moved", "terminal": name},
+            )
+        if back:
+            _log.info("terminal %s is back", name, extra={"action": "terminal_back", "terminal": name})
+
+    def _tell_bad(self, name: str, record: BadRecord) -> None:
+        """Once for each record: it may be sent again."""
+        if record.raw not in self._bad_told:
+            self._bad_told.add(record.raw)
+            _log.warning(
+                "terminal %s: line %d of an upload is kept as evidence: %s",
+                name,
+                record.position,
+                record.reason,
+                extra={"action": "bad_record", "terminal": name},
+            )
+
+    def _tell_operations(self, name: str, operations: Iterable[Operation]) -> None:
+        for one in operations:
+            if one.code in TAMPER:
+                _log.warning(
+                    "terminal %s: %s at %s by user %s",
+                    name,
+                    TAMPER[one.code],
+                    one.wall_time,
+                    one.operator or "(none)",
+                    extra={"action": "tamper", "terminal": name},
+                )
+
+
+def _joined(before: PushFacts, now: PushFacts) -> PushFacts:
+    """What was known, with what is told now over it."""
+    told = {item.name: getattr(now, item.name) for item in fields(now)}
+    return replace(before, **{name: value for name, value in told.items() if value is not None})
+
+
+def _health(caller: _Caller, state: Literal["online", "unreachable"], now: datetime) -> TerminalHealth:
+    facts = caller.facts
+    minutes = int(SILENT_AFTER.total_seconds() // 60)
+    return TerminalHealth(
+        terminal=caller.settings.id,
+        state=state,
+        at=now,
+        serial=caller.settings.serial,
+        model=clean_text(facts.model) if facts.model else None,
+        firmware=clean_text(facts.firmware) if facts.firmware else None,
+        last_seen_at=caller.seen_at,
+        records=facts.records,
+        capacity=facts.capacity,
+        error=f"it has not called for {minutes} minutes" if state == "unreachable" else None,
+    )

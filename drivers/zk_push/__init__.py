@@ -1,0 +1,1 @@
+"""Terminals that dial in and push over HTTP ("ADMS", "iclock")."""
