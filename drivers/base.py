@@ -62,6 +62,36 @@ class CanListen(Protocol):
         ...
 
 
+class PreparedLog(Protocol):
+    """A log that the terminal holds ready as it was at one moment; only what is asked for is transferred."""
+
+    @property
+    def records(self) -> int:
+        """How many whole records it holds."""
+        ...
+
+    def digest(self, first: int, last: int) -> bytes:
+        """The sha256 of the raw bytes of the records from `first` up to, not including, `last`."""
+        ...
+
+    def read(self, first: int) -> Iterator[RawPunch | BadRecord]:
+        """The records from `first` to the end; a BadRecord's position counts from the log's start."""
+        ...
+
+
+@runtime_checkable
+class CanReadTail(Protocol):
+    """A session that can read the end of a log without the rest of it."""
+
+    def prepare_log(self) -> AbstractContextManager[PreparedLog]:
+        """Hold the log ready while the block lasts; nothing else may be read within it.
+
+        Raises Unsupported where the terminal cannot, or where its records differ in length:
+        such a log is read whole.
+        """
+        ...
+
+
 @runtime_checkable
 class CanSetClock(Protocol):
     """A session that can set its terminal's clock."""

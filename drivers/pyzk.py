@@ -6,7 +6,7 @@ and merged frames, late replies and a peer that closes cannot mislead it.
 It cannot listen here, and reads the 40-byte log and the 72-byte users only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from struct import error as StructError  # noqa: N812 - it is no constant
@@ -25,19 +25,15 @@ from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
 from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, refusal_text
 from drivers.zk.commkey import wrong_key_text
+from drivers.zk.dialogue import FAREWELL_S
 from drivers.zk.driver import check_dialled
+from drivers.zk.layouts import LogEvidence, choose_log_layout, choose_user_layout
 from drivers.zk.packet import TOP_BYTES, StreamDecoder, frame
-from drivers.zk.records import (
-    ATT40_BYTES,
-    USER72_BYTES,
-    check_log_layout,
-    check_user_layout,
-    pin_text,
-    without_prefix,
-)
-from drivers.zk.session import CLOCK_SLACK, FAREWELL_S
+from drivers.zk.records import ATT40, ATT40_BYTES, pin_text, without_prefix
+from drivers.zk.session import CLOCK_SLACK
 from drivers.zk.times import LAST_YEAR
 from drivers.zk.transport import TcpTransport
+from drivers.zk.users import USER72, USER72_BYTES
 from zk.attendance import Attendance
 from zk.base import ZK, ZK_helper
 from zk.exception import ZKError, ZKErrorResponse
@@ -255,7 +251,7 @@ class PyzkSession:
                 return iter(())
             counted = self._client.records
             self._client.read_sizes()
-            check_log_layout(table, (counted, self._client.records))
+            _check_log(table, (counted, self._client.records))
             _same_number("log", len(found), len(table) / ATT40_BYTES)
         return _punches(found, table)
 
@@ -265,7 +261,7 @@ class PyzkSession:
         with self._translated():
             found = self._client.get_users()
             table = self._client.tables.get(Command.USERS_READ, b"")
-            check_user_layout(table, (self._client.users,))
+            _check_users(table, self._client.users)
             _same_number("user table", len(found), len(table) / USER72_BYTES)
         return _people(found, table, self._terminal.encoding)
 
@@ -331,6 +327,26 @@ def _within_a_century(wall_time: datetime) -> datetime:
     if wall_time.year > LAST_YEAR:
         raise RemoteProtocolError(f"no such date: the year {wall_time.year}")
     return wall_time
+
+
+def _check_log(table: bytes, counts: Collection[int]) -> None:
+    if not table:
+        raise RemoteProtocolError(f"the terminal counts {min(counts)} records and gives an empty log")
+    evidence = LogEvidence(records=table, total_bytes=len(table), counts=counts)
+    layout = choose_log_layout(evidence)
+    if layout is not ATT40:
+        raise Unsupported(
+            f'the log has records of layout {layout.name}, which pyzk misreads: use driver = "zk"'
+        )
+
+
+def _check_users(table: bytes, count: int) -> None:
+    if not table and count:
+        raise RemoteProtocolError(f"the terminal counts {count} users and gives an empty table")
+    if table and (layout := choose_user_layout(table, (count,))) is not USER72:
+        raise Unsupported(
+            f'the users have layout {layout.name}, which is not read with pyzk: use driver = "zk"'
+        )
 
 
 def _same_number(table: str, found: int, held: float) -> None:

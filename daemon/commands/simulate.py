@@ -117,7 +117,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _terminal(arguments: argparse.Namespace, number: int) -> "SimulatedTerminal":
-    from drivers.zk.simulator.model import Firmware, SimulatedTerminal
+    from drivers.zk.simulator.firmware import Firmware
+    from drivers.zk.simulator.model import SimulatedTerminal
     from drivers.zk.simulator.seeding import enrol_people, fill_log
 
     terminal = SimulatedTerminal(

@@ -53,6 +53,14 @@ class LiveEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A prepared table: the length of its body, prefix included, and the body itself if it came at once."""
+
+    length: int
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FrameNote:
     """What a frame was, without its data: those are people's."""
 
@@ -131,19 +139,45 @@ class Conversation:
 
         Length announced, received, and told by the prefix are the same, or RemoteProtocolError.
         """
+        offer = yield from self.prepare(table, parameter)
+        body = offer.body
+        if body is None:
+            body = yield from self.read_range(0, offer.length)
+        return without_prefix(body)
+
+    def prepare(self, table: int, parameter: int = 0) -> Exchange[Offer]:
+        """Have the terminal prepare a table, from which `read_range` then takes parts."""
         reply = yield self._request(Command.PREPARE_BUFFER, _QUERY.pack(1, table, parameter, 0))
         if reply.command == Reply.PREPARE_DATA:
-            return without_prefix((yield from self._transfer(reply)))
+            body = yield from self._transfer(reply)
+            return Offer(len(body), body)
         if _granted(reply, f"to read table {command_name(table)}").command == Reply.DATA:
-            return without_prefix(reply.data)
-        announced = _announced(reply.data)
+            return Offer(len(reply.data), reply.data)
+        offer = Offer(_announced(reply.data))
         self.holds_buffer = True
+        return offer
+
+    def read_range(self, start: int, size: int) -> Exchange[bytes]:
+        """Bytes of the prepared body, its length prefix counted in."""
         chunks = []
-        for start in range(0, announced, CHUNK_BYTES):
-            size = min(CHUNK_BYTES, announced - start)
-            reply = yield self._request(Command.READ_BUFFER, _RANGE.pack(start, size))
-            chunks.append((yield from self._chunk(reply, size)))
-        return without_prefix(b"".join(chunks))
+        for at in range(start, start + size, CHUNK_BYTES):
+            part = min(CHUNK_BYTES, start + size - at)
+            reply = yield self._request(Command.READ_BUFFER, _RANGE.pack(at, part))
+            chunks.append((yield from self._chunk(reply, part)))
+        return b"".join(chunks)
+
+    def read_directly(self, command: int, data: bytes = b"") -> Exchange[bytes]:
+        """A whole table by the older read without a buffer, without its length prefix.
+
+        Some firmware answers it with stale memory: the records must prove themselves.
+        """
+        reply = yield self._request(command, data)
+        if reply.command == Reply.PREPARE_DATA:
+            return without_prefix((yield from self._transfer(reply)))
+        if reply.command == Reply.DATA:
+            return without_prefix(reply.data)
+        text = f"the terminal refused {command_name(command)}: {refusal_text(reply.command)}"
+        raise DeviceRefused(text, code=reply.command)
 
     def free(self) -> Exchange[None]:
         """Let the terminal drop the table that it prepared."""
@@ -167,6 +201,8 @@ class Conversation:
         if len(prepare.data) < _PREPARATION.size:
             raise RemoteProtocolError("a transfer does not announce its length")
         (announced,) = _PREPARATION.unpack_from(prepare.data)
+        if announced > MAX_BODY_BYTES:
+            raise RemoteProtocolError(f"a transfer announces {announced} bytes")
         parts: list[bytes] = []
         received = 0
         self._in_transfer = True

@@ -1,40 +1,85 @@
-"""Layouts of stored records and events: bytes to values and back. No input or output.
+"""The layouts of the attendance log: bytes to punches and back. No input or output.
 
-This module knows the 40-byte attendance record, the 72-byte user and the live events
-that name a person by user id; the layouts of TFT and newer firmware. The sizes of
-further layouts are known only to refuse them by name.
-Source: captures (F19, K20, K80 Pro, MB1, TC100, ZKTeco 350); see tests/golden.
+Which of them a log has is decided in drivers.zk.layouts; who a uid is, in drivers.zk.users.
+Source: captures (F19, K20, K80 Pro, MB1, TC100, ZKTeco 350: 40 bytes; SC-series over UDP: 16;
+LX50: 22; ZEM500: 8B); public dumps (49); the vendor's manual and pyzk 0.9 (8A); older
+descriptions (4/8). See docs/firmware.md for what stands on which.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from operator import itemgetter
 from struct import Struct
 from typing import Final
 
-from attendance.errors import RemoteProtocolError, Unsupported
-from attendance.punch import BadRecord, RawPunch, Source
-from attendance.terminal import User
-from drivers.zk.times import pack_event_time, pack_time, unpack_event_time, unpack_time
+from attendance.errors import LocalProtocolError, RemoteProtocolError
+from attendance.punch import BadRecord, RawPunch
+from drivers.zk.times import pack_time, unpack_time
 
 _PREFIX: Final = Struct("<I")
 PREFIX_BYTES: Final = _PREFIX.size
-_ATT40: Final = Struct("<H24sBIBI4s")
-_USER72: Final = Struct("<HB8s24sIBHHHH24s")
-_EVENT32: Final = Struct("<24sBB6s")
-_EVENT12: Final = Struct("<IBB6s")
-ATT40_BYTES: Final = _ATT40.size
-USER72_BYTES: Final = _USER72.size
-EVENT32_BYTES: Final = _EVENT32.size
 PIN_BYTES: Final = 24
+MAX_NUMBER: Final = 0xFFFFFFFF
+MAX_UID: Final = 0xFFFF
 
-_EVENT_TAILS: Final = frozenset({0, 4, 5, 20})
-"""Bytes of unknown meaning that some firmware appends to a 32-byte event (pyzk; one source each)."""
 
-_OTHER_RECORD_SIZES: Final = (8, 16, 22, 49)
-_OTHER_USER_SIZES: Final = (28, 120)
-_STATES: Final = frozenset({0, 1, 2, 3, 4, 5, 255})
-_DOUBTFUL_SHARE: Final = 10
-"""One record in so many may be damaged where nothing but the records themselves shows the layout."""
+class Names(Enum):
+    """By what a record says whose it is."""
+
+    TEXT = "user id as text"
+    NUMBER = "user id as a number"
+    UID = "uid, the terminal's own number of a person, used again after deletion"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLayout:
+    """One way to store punches. `record_bytes` is 0 where records differ in length."""
+
+    name: str
+    record_bytes: int
+    names: Names
+
+
+ATT49: Final = LogLayout("49", 49, Names.TEXT)
+ATT40: Final = LogLayout("40", 40, Names.TEXT)
+ATT22: Final = LogLayout("22", 22, Names.TEXT)
+ATT16: Final = LogLayout("16", 16, Names.NUMBER)
+ATT8B: Final = LogLayout("8b", 8, Names.UID)
+ATT8A: Final = LogLayout("8a", 8, Names.UID)
+MIXED: Final = LogLayout("mixed", 0, Names.UID)
+"""Records of 8 bytes as in 8B, and of 4 bytes that count seconds from the 8-byte one before them."""
+
+LOG_LAYOUTS: Final = (ATT49, ATT40, ATT22, ATT16, ATT8B, ATT8A, MIXED)
+"""In the order in which they are tried: the larger ones say more about themselves."""
+
+ATT40_BYTES: Final = ATT40.record_bytes
+
+_WRITE40: Final = Struct("<H24sBIBI4s")
+_TAIL49: Final = bytes.fromhex("ff3235350000000000")
+"""What follows the 40 bytes in every public sample of 49."""
+_WRITE22: Final = Struct("<H6s4xBIB4x")
+_WRITE16: Final = Struct("<IIBB2xI")
+_WRITE8A: Final = Struct("<HBIB")
+_WRITE8B: Final = Struct("<HBxI")
+_SHORT: Final = Struct("<HBB")
+
+SHORT_BYTES: Final = _SHORT.size
+SHORT_FLAG: Final = 4
+SHORT_SECONDS: Final = 1024
+"""A short record counts fewer seconds than this."""
+
+_READ40: Final = Struct("<2x24sBIBI4x")
+_READ49: Final = Struct("<2x24sBIBI13x")
+_READ22: Final = Struct("<2x6s4xBIB4x")
+
+Who = bytes | int
+Fields = tuple[Who, int, int, int, int]
+"""Of one record: whose it is, verify code, packed time, state code, work code."""
+
+PinOf = Callable[[Who], str]
+"""The pin of what a record says; raises RemoteProtocolError where it is nobody's."""
 
 
 def pin_text(field: bytes) -> str:
@@ -51,17 +96,27 @@ def pin_text(field: bytes) -> str:
     return raw.decode("ascii")
 
 
-def pack_att40(punch: RawPunch, number: int = 0) -> bytes:
-    """A 40-byte record. `number` is the uid or a running number, by firmware; it identifies nobody."""
-    return _ATT40.pack(
-        number & 0xFFFF,
-        punch.pin.encode("ascii"),
-        punch.verify_code,
-        pack_time(punch.wall_time),
-        punch.state_code,
-        punch.work_code,
-        bytes(4),
-    )
+def number_text(number: int) -> str:
+    """A user id that is stored as a number. Raises RemoteProtocolError for 0: a deleted user's."""
+    if not number:
+        raise RemoteProtocolError("no user id")
+    return str(number)
+
+
+def uid_text(uid: int, pins: Mapping[int, str]) -> str:
+    """The user id of a uid, from the terminal's own table of users.
+
+    A uid that the table does not know is its own user id where nobody's differs from his
+    uid; elsewhere it is nobody's, and to guess would give the punch to somebody else.
+    """
+    if not uid:
+        raise RemoteProtocolError("no uid")
+    pin = pins.get(uid)
+    if pin is not None:
+        return pin
+    if any(other != str(number) for number, other in pins.items()):
+        raise RemoteProtocolError(f"uid {uid} is nobody's among the {len(pins)} users")
+    return str(uid)
 
 
 def with_prefix(records: Iterable[bytes]) -> bytes:
@@ -70,11 +125,16 @@ def with_prefix(records: Iterable[bytes]) -> bytes:
     return _PREFIX.pack(len(joined)) + joined
 
 
-def without_prefix(body: bytes) -> bytes:
-    """The records of a body. Raises RemoteProtocolError when the prefix and the length disagree."""
+def told_length(body: bytes) -> int:
+    """How many bytes of records a body says that it holds."""
     if len(body) < PREFIX_BYTES:
         raise RemoteProtocolError(f"a body of {len(body)} bytes has no length prefix")
-    (announced,) = _PREFIX.unpack_from(body)
+    return int(_PREFIX.unpack_from(body)[0])
+
+
+def without_prefix(body: bytes) -> bytes:
+    """The records of a body. Raises RemoteProtocolError when the prefix and the length disagree."""
+    announced = told_length(body)
     if announced != len(body) - PREFIX_BYTES:
         raise RemoteProtocolError(
             f"the body announces {announced} bytes and holds {len(body) - PREFIX_BYTES}"
@@ -82,141 +142,185 @@ def without_prefix(body: bytes) -> bytes:
     return body[PREFIX_BYTES:]
 
 
-def check_log_layout(records: bytes, counts: Collection[int]) -> None:
-    """Make sure that a log consists of 40-byte records, from its length and the terminal's own counts.
+# -- reading
 
-    `counts` were read before and after the log; a punch may have been made in between. A count
-    can also be wrong, or zero in push mode: then the records themselves must look like punches.
-    Raises Unsupported for any other layout, so that nothing is imported from it.
+
+def unpack_log(
+    records: bytes,
+    layout: LogLayout = ATT40,
+    pins: Mapping[int, str] | None = None,
+    first: int = 0,
+) -> Iterator[RawPunch | BadRecord]:
+    """Each record of a log in its order; one that cannot be a punch becomes a BadRecord.
+
+    `pins` gives user ids by uid, for layouts that name uids; `first` is the position of the
+    first record. Linear in the length of the log: the texts of user ids and the dates, few
+    beside the records, are read once. Raises RemoteProtocolError for half a record.
     """
-    whole, rest = divmod(len(records), ATT40_BYTES)
-    if rest == 0 and counts and min(counts) <= whole <= max(counts):
-        return
-    if rest == 0 and _looks_like_punches(records, whole):
-        return
-    raise Unsupported(_unknown_layout("log", len(records), counts, _OTHER_RECORD_SIZES))
+    pin_of = _pin_of(layout, pins or {})
+    if layout is MIXED:
+        return _unpack_mixed(records, pin_of, first)
+    return _unpack_fixed(records, layout, pin_of, first)
 
 
-def unpack_log(records: bytes) -> Iterator[RawPunch | BadRecord]:
-    """Each 40-byte record of a log in its order; one that cannot be a punch becomes a BadRecord.
-
-    Linear in the length of the log: the texts of user ids and the dates, few beside the
-    records, are read once. Raises RemoteProtocolError when the length is no multiple of 40.
-    """
-    if len(records) % ATT40_BYTES:
+def fields_of(records: bytes, layout: LogLayout) -> Iterator[Fields]:
+    """The fields of records of one length. Raises RemoteProtocolError for half a record."""
+    if len(records) % layout.record_bytes:
         raise RemoteProtocolError(f"a log of {len(records)} bytes is no whole number of records")
-    pins: dict[bytes, str] = {}
+    return _FIELDS[layout](records)
+
+
+def cut_mixed(records: bytes) -> Iterator[bytes]:
+    """The records of 4 and 8 bytes, one by one. Raises RemoteProtocolError for half a record."""
+    at = 0
+    while at < len(records):
+        size = 4 if records[at + 2 : at + 3] and records[at + 2] & SHORT_FLAG else 8
+        if at + size > len(records):
+            raise RemoteProtocolError(f"a log of {len(records)} bytes ends within a record")
+        yield records[at : at + size]
+        at += size
+
+
+def _unpack_fixed(
+    records: bytes, layout: LogLayout, pin_of: PinOf, first: int
+) -> Iterator[RawPunch | BadRecord]:
+    size = layout.record_bytes
+    pins: dict[Who, str] = {}
     days: dict[int, datetime] = {}
-    for position, fields in enumerate(_ATT40.iter_unpack(records)):
-        _number, pin_field, verify, when, state, work, _reserved = fields
+    for position, (who, verify, when, state, work) in enumerate(fields_of(records, layout)):
         try:
-            pin = pins.get(pin_field) or pins.setdefault(pin_field, pin_text(pin_field))
+            pin = pins.get(who) or pins.setdefault(who, pin_of(who))
             day, second = divmod(when, 86400)
             midnight = days.get(day) or days.setdefault(day, unpack_time(when - second))
             minute, second = divmod(second, 60)
             wall_time = midnight.replace(hour=minute // 60, minute=minute % 60, second=second)
         except RemoteProtocolError as error:
-            start = position * ATT40_BYTES
-            yield BadRecord(
-                raw=bytes(records[start : start + ATT40_BYTES]), reason=str(error), position=position
-            )
+            raw = bytes(records[position * size : (position + 1) * size])
+            yield BadRecord(raw=raw, reason=str(error), position=first + position)
         else:
             yield RawPunch(pin=pin, wall_time=wall_time, verify_code=verify, state_code=state, work_code=work)
 
 
-def _looks_like_punches(records: bytes, whole: int) -> bool:
-    doubtful = sum(
-        isinstance(record, BadRecord) or record.state_code not in _STATES for record in unpack_log(records)
+def _unpack_mixed(records: bytes, pin_of: PinOf, first: int) -> Iterator[RawPunch | BadRecord]:
+    start: datetime | None = None
+    for position, raw in enumerate(cut_mixed(records), first):
+        bits = raw[2]
+        try:
+            if bits & SHORT_FLAG:
+                wall_time = _short_time(raw, start)
+            else:
+                start = None
+                wall_time = start = unpack_time(int.from_bytes(raw[4:], "little"))
+            pin = pin_of(int.from_bytes(raw[:2], "little"))
+        except RemoteProtocolError as error:
+            yield BadRecord(raw=raw, reason=str(error), position=position)
+        else:
+            yield RawPunch(pin=pin, wall_time=wall_time, verify_code=bits >> 3 & 3, state_code=bits >> 5)
+
+
+def _short_time(raw: bytes, start: datetime | None) -> datetime:
+    if start is None:
+        raise RemoteProtocolError("a short record without a usable long one before it")
+    return start + timedelta(seconds=(raw[2] & 3) << 8 | raw[3])
+
+
+def _pin_of(layout: LogLayout, pins: Mapping[int, str]) -> PinOf:
+    def text(who: Who) -> str:
+        if isinstance(who, bytes):
+            return pin_text(who)
+        return number_text(who) if layout.names is Names.NUMBER else uid_text(who, pins)
+
+    return text
+
+
+_order16 = itemgetter(0, 3, 1, 2, 4)
+
+_FIELDS: Final[Mapping[LogLayout, Callable[[bytes], Iterator[Fields]]]] = {
+    ATT49: _READ49.iter_unpack,
+    ATT40: _READ40.iter_unpack,
+    ATT22: lambda records: ((*fields, 0) for fields in _READ22.iter_unpack(records)),
+    ATT16: lambda records: map(_order16, _WRITE16.iter_unpack(records)),
+    ATT8B: lambda records: (
+        (uid, bits >> 3 & 3, when, bits >> 5, 0) for uid, bits, when in _WRITE8B.iter_unpack(records)
+    ),
+    ATT8A: lambda records: ((*fields, 0) for fields in _WRITE8A.iter_unpack(records)),
+}
+
+
+# -- writing
+
+
+def pack_att40(punch: RawPunch, number: int = 0) -> bytes:
+    """A 40-byte record. `number` is the uid or a running number, by firmware; it identifies nobody."""
+    pin = _text(punch.pin, PIN_BYTES)
+    when = pack_time(punch.wall_time)
+    return _WRITE40.pack(
+        number & MAX_UID, pin, punch.verify_code, when, punch.state_code, punch.work_code, b""
     )
-    return doubtful * _DOUBTFUL_SHARE <= whole
 
 
-def _unknown_layout(table: str, length: int, counts: Collection[int], sizes: Collection[int]) -> str:
-    for count in counts:
-        if count > 0 and length % count == 0 and length // count in sizes:
-            return f"the terminal's {table} has records of {length // count} bytes, a layout not read yet"
-    told = " or ".join(str(count) for count in sorted(set(counts))) or "an unknown number of"
-    return f"the terminal's {table} has an unknown layout: {length} bytes for {told} records"
+def pack_record(layout: LogLayout, punch: RawPunch, uid: int) -> bytes:
+    """A record as a terminal of this layout stores it; a mixed log's is a long one.
 
-
-def pack_event32(punch: RawPunch) -> bytes:
-    """A live ATTLOG event of 32 bytes."""
-    pin = punch.pin.encode("ascii")
-    return _EVENT32.pack(pin, punch.verify_code, punch.state_code, pack_event_time(punch.wall_time))
-
-
-def unpack_event(data: bytes) -> RawPunch | BadRecord:
-    """Read a live ATTLOG event of 12, 32, 36, 37 or 52 bytes.
-
-    Other lengths are kept as BadRecord; those of 10 and 14 bytes name a person by uid, which
-    is reused after deletion.
+    Raises LocalProtocolError for a pin or a code that the layout has no room for.
     """
-    try:
-        pin, verify, state, when = _event_fields(data)
-        return RawPunch(
-            pin=pin,
-            wall_time=unpack_event_time(when),
-            verify_code=verify,
-            state_code=state,
-            source=Source.LIVE,
-        )
-    except RemoteProtocolError as error:
-        return BadRecord(raw=data, reason=str(error), position=0, source=Source.LIVE)
+    return _PACKERS[layout](punch, uid & MAX_UID)
 
 
-def _event_fields(data: bytes) -> tuple[str, int, int, bytes]:
-    if len(data) == _EVENT12.size:
-        number, verify, state, when = _EVENT12.unpack(data)
-        return str(number), verify, state, when
-    if len(data) - EVENT32_BYTES in _EVENT_TAILS:
-        pin, verify, state, when = _EVENT32.unpack_from(data)
-        return pin_text(pin), verify, state, when
-    raise RemoteProtocolError(f"an event of {len(data)} bytes; 12, 32, 36, 37 and 52 are known")
+def pack_short(punch: RawPunch, uid: int, seconds: int) -> bytes:
+    """A 4-byte record of a mixed log, so many seconds after the last 8-byte one."""
+    if not 0 <= seconds < SHORT_SECONDS:
+        raise LocalProtocolError(f"a short record counts 0 to {SHORT_SECONDS - 1} seconds, not {seconds}")
+    return _SHORT.pack(uid, _bits(punch) | SHORT_FLAG | seconds >> 8, seconds & 0xFF)
 
 
-def pack_user72(user: User) -> bytes:
-    """A 72-byte user, without a password."""
-    return _USER72.pack(
-        user.uid, user.privilege, b"", user.name_raw[:24], user.card, 0, 0, 0, 0, 0, user.pin.encode("ascii")
-    )
+def _pack49(punch: RawPunch, uid: int) -> bytes:
+    return pack_att40(punch, uid) + _TAIL49
 
 
-def check_user_layout(records: bytes, counts: Collection[int]) -> None:
-    """Make sure that a user table consists of 72-byte records.
-
-    Freed slots are not in the terminal's count, so that the records themselves decide where
-    it does not fit. Raises Unsupported for any other layout.
-    """
-    whole, rest = divmod(len(records), USER72_BYTES)
-    if rest == 0 and (whole in counts or all(map(_looks_like_user, _USER72.iter_unpack(records)))):
-        return
-    raise Unsupported(_unknown_layout("user table", len(records), counts, _OTHER_USER_SIZES))
+def _pack22(punch: RawPunch, uid: int) -> bytes:
+    pin, when = _text(punch.pin, 6), pack_time(punch.wall_time)
+    return _WRITE22.pack(uid, pin, punch.verify_code, when, punch.state_code)
 
 
-def _looks_like_user(fields: tuple[object, ...]) -> bool:
-    uid, pin = fields[0], fields[-1]
-    text = pin.split(b"\0", 1)[0] if isinstance(pin, bytes) else b""
-    return bool(uid) == bool(text) and text.isascii() and text.decode("ascii").isprintable()
+def _pack16(punch: RawPunch, _uid: int) -> bytes:
+    when = pack_time(punch.wall_time)
+    number = pin_number(punch.pin)
+    return _WRITE16.pack(number, when, punch.state_code, punch.verify_code, punch.work_code)
 
 
-def unpack_users72(records: bytes, encoding: str) -> Iterator[User]:
-    """Everyone in a body of 72-byte users; freed slots (all zero) are passed over.
+def _pack8b(punch: RawPunch, uid: int) -> bytes:
+    return _WRITE8B.pack(uid, _bits(punch), pack_time(punch.wall_time))
 
-    Raises RemoteProtocolError when the length is no multiple of 72.
-    """
-    if len(records) % USER72_BYTES:
-        raise RemoteProtocolError(f"a user table of {len(records)} bytes is no whole number of users")
-    for fields in _USER72.iter_unpack(records):
-        uid, privilege, _password, name, card, *_access, pin = fields
-        name_raw = name.split(b"\0", 1)[0]
-        pin_raw = pin.split(b"\0", 1)[0]
-        if uid == 0 and not pin_raw:
-            continue
-        yield User(
-            uid=uid,
-            pin=pin_raw.decode("ascii", "backslashreplace"),
-            name=name_raw.decode(encoding, "replace"),
-            name_raw=name_raw,
-            privilege=privilege,
-            card=card,
-        )
+
+def _pack8a(punch: RawPunch, uid: int) -> bytes:
+    return _WRITE8A.pack(uid, punch.verify_code, pack_time(punch.wall_time), punch.state_code)
+
+
+_PACKERS: Final[Mapping[LogLayout, Callable[[RawPunch, int], bytes]]] = {
+    ATT49: _pack49,
+    ATT40: pack_att40,
+    ATT22: _pack22,
+    ATT16: _pack16,
+    ATT8B: _pack8b,
+    ATT8A: _pack8a,
+    MIXED: _pack8b,
+}
+
+
+def pin_number(pin: str) -> int:
+    """A user id for a layout that stores it as a number. Raises LocalProtocolError for any other."""
+    if pin.isascii() and pin.isdecimal() and str(int(pin)) == pin and 0 < int(pin) <= MAX_NUMBER:
+        return int(pin)
+    raise LocalProtocolError(f"this layout stores user ids as numbers without leading zeros, not {pin!r}")
+
+
+def _text(pin: str, width: int) -> bytes:
+    if len(pin) > width:
+        raise LocalProtocolError(f"this layout stores user ids of at most {width} characters, not {pin!r}")
+    return pin.encode("ascii")
+
+
+def _bits(punch: RawPunch) -> int:
+    """State and verify of an 8B record: 3 and 2 bits; black-and-white terminals have no further codes."""
+    return (punch.state_code & 7) << 5 | (punch.verify_code & 3) << 3

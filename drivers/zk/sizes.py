@@ -1,6 +1,7 @@
-"""The size table (command 50): i32 words, in tables of 80, 92 or 112 bytes, or four zero bytes.
+"""The size table (command 50): i32 words, in tables of 80, 92 or 112 bytes, or one by one.
 
-Source: captured bodies of F18, K20, SpeedFace-H5L; see tests/golden.
+AK3750 answers with four zero bytes, and with a word where its number is asked.
+Source: captured bodies of F18, K20, SpeedFace-H5L, D2; see tests/golden.
 """
 
 from dataclasses import dataclass, fields
@@ -24,6 +25,10 @@ _OFFSETS: Final = {
     "records_free": 76,
 }
 SHORTEST_TABLE: Final = 80
+USERS_WORD: Final = _OFFSETS["users"] // _WORD.size
+RECORDS_WORD: Final = _OFFSETS["records"] // _WORD.size
+CAPACITY_WORD: Final = _OFFSETS["record_capacity"] // _WORD.size
+"""Numbers of the words that AK3750 tells one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,11 @@ class SizeTable:
             _WORD.pack_into(body, _OFFSETS[field.name], getattr(self, field.name))
         return bytes(body)
 
+    def word(self, number: int) -> bytes:
+        """One word, as AK3750 tells it when asked by its number; 0 for one without a meaning."""
+        names = {offset // _WORD.size: name for name, offset in _OFFSETS.items()}
+        return _WORD.pack(getattr(self, names[number]) if number in names else 0)
+
     @classmethod
     def from_bytes(cls, body: bytes) -> "SizeTable | None":
         """Read a table; None for the short form that tells nothing (AK3750: four bytes).
@@ -67,3 +77,8 @@ class SizeTable:
             records=self.records if self.records >= 0 else None,
             record_capacity=self.record_capacity if self.record_capacity > 0 else None,
         )
+
+
+def word_value(body: bytes) -> int | None:
+    """A word that was asked for by its number; None where the terminal tells something else."""
+    return int(_WORD.unpack(body)[0]) if len(body) == _WORD.size else None

@@ -9,20 +9,16 @@ from struct import unpack
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from attendance.errors import RemoteProtocolError, Unsupported
+from attendance.errors import RemoteProtocolError
 from attendance.punch import BadRecord, RawPunch
 from drivers.zk.commkey import scramble
 from drivers.zk.conversation import LiveEvent
+from drivers.zk.events import unpack_event
+from drivers.zk.layouts import LogEvidence, UnknownLayout, choose_log_layout, choose_user_layout
 from drivers.zk.packet import HEADER_BYTES, TOP_BYTES, Packet, StreamDecoder, decode, encode, frame
-from drivers.zk.records import (
-    check_log_layout,
-    check_user_layout,
-    unpack_event,
-    unpack_log,
-    unpack_users72,
-    without_prefix,
-)
+from drivers.zk.records import ATT8B, ATT16, ATT22, ATT40, LogLayout, unpack_log, without_prefix
 from drivers.zk.sizes import SizeTable
+from drivers.zk.users import USER28, USER72, unpack_users
 
 CAPTURES = Path(__file__).with_name("captures.json")
 
@@ -89,6 +85,10 @@ def same_record(capture: Capture, punch: RawPunch, record: dict[str, JsonValue])
     assert (punch.verify_code, punch.state_code) == (record["verify"], record["state"])
 
 
+def layout_of(log: bytes, *counts: int) -> LogLayout:
+    return choose_log_layout(LogEvidence(records=log, total_bytes=len(log), counts=counts))
+
+
 def test_no_capture_is_missing() -> None:
     assert len(ALL) == 148
 
@@ -136,7 +136,7 @@ def test_a_frame_that_announces_more_than_there_is_waits_for_the_rest(capture: C
 
 @chosen(lambda capture: is_kind("att-40")(capture) and len(capture.raw) == 40)
 def test_records_of_40_bytes(capture: Capture) -> None:
-    check_log_layout(capture.raw, (1,))
+    assert layout_of(capture.raw, 1) is layout_of(capture.raw) is ATT40
     (punch,) = unpack_log(capture.raw)
     assert isinstance(punch, RawPunch)
     same_record(capture, punch, capture.table("record"))
@@ -148,18 +148,50 @@ def test_a_record_that_was_published_cut_is_no_record(capture: Capture) -> None:
         list(unpack_log(capture.raw))
 
 
-@chosen(is_kind("att-16", "att-22", "att-8b"))
-def test_layouts_that_are_not_read_yet_are_refused_and_give_no_punch(capture: Capture) -> None:
-    size = capture.number("record_bytes")
-    log = capture.raw * 20
-    with pytest.raises(Unsupported, match=f"records of {size} bytes"):
-        check_log_layout(log, (len(log) // size,))
+@chosen(is_kind("att-16"))
+def test_records_of_16_bytes(capture: Capture) -> None:
+    expected = capture.tables("records")
+    assert layout_of(capture.raw, len(expected)) is layout_of(capture.raw) is ATT16
+    for punch, record in zip(unpack_log(capture.raw, ATT16), expected, strict=True):
+        assert isinstance(punch, RawPunch)
+        same_record(capture, punch, {**record, "user_id": str(record["user_id"])})
+        assert punch.work_code == record["work_code"]
+
+
+@chosen(is_kind("att-22"))
+def test_records_of_22_bytes(capture: Capture) -> None:
+    assert layout_of(capture.raw, 1) is layout_of(capture.raw) is ATT22
+    (punch,) = unpack_log(capture.raw, ATT22)
+    assert isinstance(punch, RawPunch)
+    same_record(capture, punch, capture.table("record"))
+
+
+@chosen(is_kind("att-8b"))
+def test_records_of_8_bytes_name_a_uid_and_the_user_table_the_user(capture: Capture) -> None:
+    assert layout_of(capture.raw, 1) is layout_of(capture.raw) is ATT8B
+    record = capture.table("record")
+    (punch,) = unpack_log(capture.raw, ATT8B)
+    assert isinstance(punch, RawPunch)
+    same_record(capture, punch, {**record, "user_id": str(record["uid"])})
+    (punch,) = unpack_log(capture.raw, ATT8B, {capture.table("record")["uid"]: "1001"})  # type: ignore[dict-item]
+    assert isinstance(punch, RawPunch)
+    assert punch.pin == "1001"
+
+
+@chosen(lambda capture: capture.id == "js53-04")
+@pytest.mark.parametrize("count", [0, 3, 15])
+def test_stale_memory_given_for_a_log_is_no_log(capture: Capture, count: int) -> None:
+    records = without_prefix(decode(capture.packet).data)
+    evidence = LogEvidence(records=records, total_bytes=len(records), counts=(count,))
+    with pytest.raises(UnknownLayout, match="120 bytes") as caught:
+        choose_log_layout(evidence, counts_suffice=False)
+    assert caught.value.raw == records
 
 
 @chosen(lambda capture: is_kind("user-record")(capture) and len(capture.raw) == 72)
 def test_users_of_72_bytes(capture: Capture) -> None:
-    check_user_layout(capture.raw, (1,))
-    (person,) = unpack_users72(capture.raw, "utf-8")
+    assert choose_user_layout(capture.raw, (1,)) is choose_user_layout(capture.raw, ()) is USER72
+    (person,) = unpack_users(capture.raw, "utf-8")
     expected = capture.table("user")
     assert (person.uid, person.pin, person.name) == (expected["uid"], expected["user_id"], expected["name"])
     assert (person.privilege, person.card) == (expected["privilege"], expected["card"])
@@ -167,29 +199,41 @@ def test_users_of_72_bytes(capture: Capture) -> None:
 
 @chosen(lambda capture: is_kind("user-record")(capture) and len(capture.raw) not in (28, 72))
 def test_a_user_that_was_published_with_a_byte_too_many_is_refused(capture: Capture) -> None:
-    with pytest.raises(Unsupported):
-        check_user_layout(capture.raw, (1,))
+    with pytest.raises(UnknownLayout) as caught:
+        choose_user_layout(capture.raw, (1,))
+    assert caught.value.raw == b"", "it holds passwords"
 
 
 @chosen(lambda capture: is_kind("user-write")(capture) and capture.means["checksum_ok"] is True)
 def test_users_as_the_vendors_software_writes_them(capture: Capture) -> None:
-    (person,) = unpack_users72(decode(capture.packet).data, "utf-8")
+    (person,) = unpack_users(decode(capture.packet).data, "utf-8")
     expected = capture.table("user")
     assert (person.uid, person.pin, person.name) == (expected["uid"], expected["user_id"], expected["name"])
     assert (person.privilege, person.card) == (expected["privilege"], expected["card"])
 
 
 @chosen(lambda capture: capture.means.get("record_bytes") == 28)
-def test_users_of_28_bytes_are_refused(capture: Capture) -> None:
-    with pytest.raises(Unsupported, match="records of 28 bytes"):
-        check_user_layout(capture.raw, (1,))
+def test_users_of_28_bytes(capture: Capture) -> None:
+    assert choose_user_layout(capture.raw, (1,)) is choose_user_layout(capture.raw, ()) is USER28
+    (person,) = unpack_users(capture.raw, "cp1252", USER28)
+    expected = capture.table("user")
+    assert (person.uid, person.pin) == (expected["uid"], str(expected["user_id"]))
+    assert (person.name_raw.hex(), person.privilege) == (expected["name_hex"], expected["privilege"])
+    assert person.card == 0
+
+
+def test_a_table_of_28_bytes_is_known_with_and_without_its_count() -> None:
+    table = b"".join(capture.raw for capture in ALL if capture.means.get("record_bytes") == 28)
+    for counts in ((5,), (4,), (0,), ()):
+        assert choose_user_layout(table, counts) is USER28
+    assert [person.name for person in unpack_users(table, "cp1252", USER28)][-1] == "CASTAÑEI"
 
 
 @chosen(is_kind("users-72"))
 def test_a_user_table_that_came_inline(capture: Capture) -> None:
     records = without_prefix(decode(capture.packet).data)
     assert len(records) == capture.number("prefix")
-    people = list(unpack_users72(records, "utf-8"))
+    people = list(unpack_users(records, "utf-8"))
     assert [(p.uid, p.pin, p.name) for p in people] == [
         (u["uid"], u["user_id"], u["name"]) for u in capture.tables("users")
     ]
@@ -200,7 +244,7 @@ def test_users_inside_a_packet_of_a_transfer(capture: Capture) -> None:
     data = decode(capture.packet).data
     start = 4 + capture.number("first_whole_record") * 72 - capture.number("body_offset")
     expected = capture.tables("whole_users")
-    people = list(unpack_users72(data[start : start + 72 * len(expected)], "utf-8"))
+    people = list(unpack_users(data[start : start + 72 * len(expected)], "utf-8"))
     assert [(p.uid, p.pin, p.name, p.privilege) for p in people] == [
         (u["uid"], u["user_id"], u["name"], u["privilege"]) for u in expected
     ]
@@ -227,7 +271,17 @@ def test_live_punches_that_name_the_user(capture: Capture) -> None:
 
 
 @chosen(lambda capture: "uid" in capture.means and is_kind("event")(capture))
-def test_a_live_punch_that_names_only_the_uid_is_kept_and_given_to_nobody(capture: Capture) -> None:
+def test_a_live_punch_that_names_only_the_uid_is_the_users(capture: Capture) -> None:
+    data = decode(capture.packet).data
+    event = unpack_event(data, {capture.number("uid"): "1001"})
+    assert isinstance(event, RawPunch)
+    same_record(capture, event, {**capture.means, "user_id": "1001", "state": capture.means["state_byte"]})
+
+
+@chosen(lambda capture: "uid" in capture.means and is_kind("event")(capture))
+def test_a_live_punch_of_a_uid_is_kept_and_given_to_nobody_where_the_users_are_not_known(
+    capture: Capture,
+) -> None:
     event = unpack_event(decode(capture.packet).data)
     assert isinstance(event, BadRecord)
     assert event.raw == decode(capture.packet).data

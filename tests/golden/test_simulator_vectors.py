@@ -10,7 +10,8 @@ import pytest
 
 from attendance.punch import RawPunch
 from drivers.zk.simulator.conversation import TerminalConversation
-from drivers.zk.simulator.model import Firmware, SimulatedTerminal
+from drivers.zk.simulator.firmware import Firmware
+from drivers.zk.simulator.model import SimulatedTerminal
 from terminals import StillClock, some_terminal
 
 SESSION = 0x1F2E

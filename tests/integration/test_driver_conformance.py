@@ -21,7 +21,7 @@ from attendance.terminal import Sizes, Terminal
 from drivers.base import CanListen, CanReadUsers, CanSetClock, Driver
 from drivers.table import driver_named
 from drivers.zk.simulator.faults import BadChecksum, CloseAfter, Fault, Merge, Refuse, Segment, Silent
-from drivers.zk.simulator.model import EmptyReply, Firmware
+from drivers.zk.simulator.firmware import EmptyReply, Firmware
 from scripted import att40
 from terminals import START, Running, running_terminal
 
@@ -257,7 +257,7 @@ def test_a_session_that_broke_answers_nothing_more(driver: Driver) -> None:
 
 def test_a_refusal_ends_no_session(driver: Driver) -> None:
     with (
-        running_terminal(records=3, faults=[Refuse(2001, 1503)]) as running,
+        running_terminal(records=3, faults=[Refuse(2001, 1503), Refuse(2001, 13)]) as running,
         driver.open(running.as_configured()) as session,
     ):
         with pytest.raises(DeviceRefused):

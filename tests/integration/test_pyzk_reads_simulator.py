@@ -7,7 +7,7 @@ import pytest
 
 from attendance.terminal import User
 from drivers.zk.simulator.faults import Delay, Refuse
-from drivers.zk.simulator.model import EmptyReply, Firmware
+from drivers.zk.simulator.firmware import EmptyReply, Firmware
 from pyzk_client import IGNORE_ITS_SOCKETS, connected_pyzk, make_pyzk
 from terminals import START, StillClock, running_terminal, serving, some_terminal
 

@@ -23,7 +23,7 @@ from drivers.zk.simulator.faults import (
     Segment,
     Silent,
 )
-from drivers.zk.simulator.model import Firmware
+from drivers.zk.simulator.firmware import Firmware
 from drivers.zk.simulator.server import TerminalServer
 from terminals import START, Running, running_terminal, running_terminals, some_terminal
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from dataclasses import replace
 from datetime import datetime
 from struct import error as StructError  # noqa: N812
 from typing import TypeVar
@@ -14,22 +15,29 @@ from attendance.errors import RemoteProtocolError
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import User
 from drivers.zk.commkey import MAX_COMM_KEY, matches, scramble
+from drivers.zk.events import EVENT_BYTES, pack_event, unpack_event
+from drivers.zk.layouts import LogEvidence, UnknownLayout, choose_log_layout, choose_user_layout
 from drivers.zk.packet import MAGIC, Packet, StreamDecoder, checksum, decode, encode, frame
 from drivers.zk.records import (
-    check_log_layout,
-    check_user_layout,
-    pack_att40,
-    pack_event32,
-    pack_user72,
+    ATT8A,
+    ATT8B,
+    ATT16,
+    ATT22,
+    ATT40,
+    ATT49,
+    LOG_LAYOUTS,
+    MIXED,
+    LogLayout,
+    Names,
+    pack_record,
     pin_text,
-    unpack_event,
     unpack_log,
-    unpack_users72,
     with_prefix,
     without_prefix,
 )
 from drivers.zk.sizes import SizeTable
 from drivers.zk.times import pack_event_time, pack_time, unpack_event_time, unpack_time
+from drivers.zk.users import USER72, USER_LAYOUTS, UserLayout, pack_user, unpack_users
 from zk.base import make_commkey
 
 T = TypeVar("T")
@@ -90,8 +98,23 @@ def test_garbage_gives_a_value_or_a_protocol_error_and_nothing_else(raw: bytes) 
         with contextlib.suppress(RemoteProtocolError):
             read(raw)
     unpack_event(raw)
-    list(unpack_log(raw[: len(raw) // 40 * 40]))
-    list(unpack_users72(raw[: len(raw) // 72 * 72], "utf-8"))
+    unpack_event(raw, {7: "1001"})
+    for layout in LOG_LAYOUTS:
+        with contextlib.suppress(RemoteProtocolError):
+            list(unpack_log(raw, layout, {7: "1001"}))
+    for users in USER_LAYOUTS:
+        with contextlib.suppress(RemoteProtocolError):
+            list(unpack_users(raw, "utf-8", users))
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(-1, 60), max_size=2))
+def test_garbage_has_a_layout_or_an_unknown_one_and_nothing_else(raw: bytes, counts: list[int]) -> None:
+    evidence = LogEvidence(records=raw, total_bytes=len(raw), counts=counts, now=datetime(2026, 1, 1))
+    for suffice in (True, False):
+        with contextlib.suppress(UnknownLayout):
+            list(unpack_log(raw, choose_log_layout(evidence, counts_suffice=suffice)))
+    with contextlib.suppress(UnknownLayout):
+        list(unpack_users(raw, "utf-8", choose_user_layout(raw, counts)))
 
 
 @given(st.binary(min_size=8, max_size=60), st.integers(0, 2**20))
@@ -131,80 +154,150 @@ def test_comm_keys_agree_with_pyzk_where_pyzk_can_compute(key: int, session: int
         assert key % 0x10000 == 0xFFFF, "pyzk overflows for these keys only"
 
 
-@given(punches, u32)
-def test_records_come_back(punch: RawPunch, number: int) -> None:
-    assert list(unpack_log(pack_att40(punch, number))) == [punch]
+numbers = st.integers(1, 0xFFFFFFFF).map(str)
+fixed = st.sampled_from([layout for layout in LOG_LAYOUTS if layout is not MIXED])
 
 
-@given(punches)
-def test_events_come_back_without_a_work_code(punch: RawPunch) -> None:
-    event = unpack_event(pack_event32(punch))
+@st.composite
+def stored(draw: st.DrawFn, layout: LogLayout) -> tuple[RawPunch, int]:
+    """A punch that this layout has room for, and its uid."""
+    punch = draw(punches)
+    if layout is ATT16:
+        punch = replace(punch, pin=draw(numbers))
+    elif layout is ATT22:
+        punch = replace(punch, pin=punch.pin[:6])
+    if layout not in (ATT49, ATT40, ATT16):
+        punch = replace(punch, work_code=0)
+    if layout in (ATT8B, MIXED):
+        punch = replace(punch, verify_code=punch.verify_code & 3, state_code=punch.state_code & 7)
+    return punch, draw(st.integers(1, 0xFFFF))
+
+
+@given(st.data(), fixed)
+def test_records_come_back(data: st.DataObject, layout: LogLayout) -> None:
+    punch, uid = data.draw(stored(layout))
+    assert list(unpack_log(pack_record(layout, punch, uid), layout, {uid: punch.pin})) == [punch]
+
+
+@given(punches, st.sampled_from(EVENT_BYTES), numbers)
+def test_events_come_back_without_a_work_code(punch: RawPunch, length: int, number: str) -> None:
+    punch = replace(punch, pin=number) if length == 12 else punch
+    event = unpack_event(pack_event(punch, 7, length), {7: punch.pin})
     assert isinstance(event, RawPunch)
     assert (event.pin, event.wall_time) == (punch.pin, punch.wall_time)
     assert (event.verify_code, event.state_code) == (punch.verify_code, punch.state_code)
 
 
-@given(st.lists(punches, max_size=30), st.integers(-2, 2))
-def test_a_log_passes_the_layout_check_also_beside_a_stale_count(log: list[RawPunch], off: int) -> None:
-    sane = [pack_att40(punch) for punch in log if punch.state_code in (0, 1, 2, 3, 4, 5, 255)]
-    check_log_layout(without_prefix(with_prefix(sane)), (max(0, len(sane) + off),))
+sane_times = st.datetimes(datetime(2010, 1, 1), datetime(2026, 12, 31)).map(
+    lambda when: when.replace(microsecond=0)
+)
+sane = st.builds(
+    RawPunch,
+    pin=st.integers(1, 9999).map(str),
+    wall_time=sane_times,
+    verify_code=st.integers(0, 3),
+    state_code=st.integers(0, 5),
+)
 
 
-def slow_punch(raw: bytes) -> RawPunch | None:
-    pin = raw[2:26].split(b"\0")[0]
-    days, rest = divmod(int.from_bytes(raw[27:31], "little"), 86400)
+@given(st.lists(sane, min_size=4, max_size=40), st.integers(-2, 2), fixed, st.integers(1, 60000))
+def test_a_log_is_known_also_beside_a_stale_count(
+    log: list[RawPunch], off: int, layout: LogLayout, uid: int
+) -> None:
+    raw = b"".join(pack_record(layout, punch, uid + place) for place, punch in enumerate(log))
+    counts = (max(0, len(log) + off),)
+    evidence = LogEvidence(
+        records=without_prefix(with_prefix([raw])), total_bytes=len(raw), counts=counts, now=None
+    )
+    assert choose_log_layout(evidence) is layout
+
+
+FIELDS = {ATT40: (2, 24, 26, 27, 31), ATT49: (2, 24, 26, 27, 31), ATT22: (2, 6, 12, 13, 17)}
+"""Of layouts that name people in text: where the pin begins, its width, verify, time, state."""
+
+
+def slow_fields(raw: bytes, layout: LogLayout) -> tuple[str, int, int, int, int]:
+    """Pin, verify, time word, state and work code, byte by byte."""
+    if layout in FIELDS:
+        start, width, verify, at, state = FIELDS[layout]
+        pin = raw[start : start + width].split(b"\0")[0].decode("ascii")
+        work = 0 if layout is ATT22 else int.from_bytes(raw[32:36], "little")
+        return pin, raw[verify], int.from_bytes(raw[at : at + 4], "little"), raw[state], work
+    if layout is ATT16:
+        number = int.from_bytes(raw[:4], "little")
+        work = int.from_bytes(raw[12:], "little")
+        return str(number or ""), raw[9], int.from_bytes(raw[4:8], "little"), raw[8], work
+    pin = str(int.from_bytes(raw[:2], "little") or "")
+    if layout is ATT8A:
+        return pin, raw[2], int.from_bytes(raw[3:7], "little"), raw[7], 0
+    return pin, raw[2] // 8 % 4, int.from_bytes(raw[4:], "little"), raw[2] // 32, 0
+
+
+def slow_punch(raw: bytes, layout: LogLayout) -> RawPunch | None:
     try:
+        pin, verify, word, state, work = slow_fields(raw, layout)
+        days, rest = divmod(word, 86400)
         date = datetime(2000 + days // 372, days // 31 % 12 + 1, days % 31 + 1)
-        text = pin.decode("ascii")
     except ValueError:
         return None
-    if not text or not text.isprintable() or date.year > 2099:
+    if not pin or not pin.isprintable() or date.year > 2099:
         return None
     when = date.replace(hour=rest // 3600, minute=rest // 60 % 60, second=rest % 60)
-    work = int.from_bytes(raw[32:36], "little")
-    return RawPunch(pin=text, wall_time=when, verify_code=raw[26], state_code=raw[31], work_code=work)
+    return RawPunch(pin=pin, wall_time=when, verify_code=verify, state_code=state, work_code=work)
 
 
-def slow_log(records: bytes) -> list[RawPunch | BadRecord]:
+def slow_log(records: bytes, layout: LogLayout) -> list[RawPunch | BadRecord]:
     """Each record by itself, field by field: what the fast reader must agree with."""
-    parts = [records[at : at + 40] for at in range(0, len(records), 40)]
+    size = layout.record_bytes
+    parts = [records[at : at + size] for at in range(0, len(records), size)]
     return [
-        slow_punch(raw) or BadRecord(raw=raw, reason="", position=position)
+        slow_punch(raw, layout) or BadRecord(raw=raw, reason="", position=position)
         for position, raw in enumerate(parts)
     ]
 
 
-broken = st.binary(min_size=40, max_size=40)
-almost = st.tuples(punches.map(pack_att40), u32).map(
-    lambda pair: pair[0][:27] + pair[1].to_bytes(4, "little") + pair[0][31:]
-)
+@st.composite
+def logs(draw: st.DrawFn, layout: LogLayout) -> bytes:
+    """Punches, punches with a time at random, and garbage."""
+    at = FIELDS[layout][3] if layout.names is Names.TEXT else {ATT16: 4, ATT8A: 3}.get(layout, 4)
+    whole = stored(layout).map(lambda pair: pack_record(layout, *pair))
+    almost = st.tuples(whole, u32).map(
+        lambda pair: pair[0][:at] + pair[1].to_bytes(4, "little") + pair[0][at + 4 :]
+    )
+    size = layout.record_bytes
+    return b"".join(draw(st.lists(whole | almost | st.binary(min_size=size, max_size=size), max_size=12)))
 
 
-@given(st.lists(punches.map(pack_att40) | broken | almost, max_size=30).map(b"".join))
-def test_the_fast_reader_agrees_with_a_slow_one(records: bytes) -> None:
+@given(st.data(), fixed)
+def test_the_fast_reader_agrees_with_a_slow_one(data: st.DataObject, layout: LogLayout) -> None:
+    records = data.draw(logs(layout))
     fast = [
         BadRecord(raw=item.raw, reason="", position=item.position) if isinstance(item, BadRecord) else item
-        for item in unpack_log(records)
+        for item in unpack_log(records, layout)
     ]
-    assert fast == slow_log(records)
+    assert fast == slow_log(records, layout)
 
 
 people = st.builds(
     User,
     uid=st.integers(1, 0xFFFF),
-    pin=pins,
+    pin=numbers,
     name=st.just(""),
-    name_raw=st.binary(max_size=24).map(lambda raw: raw.split(b"\0")[0]),
-    privilege=u8,
+    name_raw=st.binary(max_size=8).map(lambda raw: raw.split(b"\0")[0]),
+    privilege=st.integers(0, 15),
     card=u32,
 )
 
 
-@given(st.lists(people, max_size=10))
-def test_users_come_back(enrolled: list[User]) -> None:
-    records = b"".join(map(pack_user72, enrolled))
-    check_user_layout(records, ())
-    got = list(unpack_users72(records, "utf-8"))
-    assert [(u.uid, u.pin, u.name_raw, u.privilege, u.card) for u in got] == [
-        (u.uid, u.pin, u.name_raw, u.privilege, u.card) for u in enrolled
+@given(
+    st.lists(people, min_size=1, max_size=10, unique_by=lambda user: user.uid), st.sampled_from(USER_LAYOUTS)
+)
+def test_users_come_back(enrolled: list[User], layout: UserLayout) -> None:
+    records = b"".join(pack_user(user, layout) for user in enrolled)
+    assert choose_user_layout(records, (len(enrolled),)) is layout
+    got = list(unpack_users(records, "utf-8", layout))
+    assert [(u.uid, u.pin, u.name_raw, u.privilege) for u in got] == [
+        (u.uid, u.pin, u.name_raw, u.privilege) for u in enrolled
     ]
+    if layout is USER72:
+        assert [u.card for u in got] == [u.card for u in enrolled]

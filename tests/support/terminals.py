@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from attendance.clock import Clock, SystemClock
 from attendance.terminal import Terminal, User
 from drivers.zk.simulator.faults import Fault
-from drivers.zk.simulator.model import Firmware, SimulatedTerminal
+from drivers.zk.simulator.firmware import Firmware
+from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.simulator.server import TerminalServer
 
 START = datetime(2026, 1, 5, 7, 30)

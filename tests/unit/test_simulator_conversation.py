@@ -9,7 +9,8 @@ from drivers.zk.commands import Command, Reply
 from drivers.zk.commkey import scramble
 from drivers.zk.packet import Packet, frame
 from drivers.zk.simulator.conversation import TerminalConversation
-from drivers.zk.simulator.model import EmptyReply, Firmware, SimulatedTerminal
+from drivers.zk.simulator.firmware import EmptyReply, Firmware
+from drivers.zk.simulator.model import SimulatedTerminal
 from terminals import START, some_terminal
 
 SESSION = 77

@@ -11,9 +11,11 @@ from attendance.errors import LocalProtocolError, RemoteProtocolError
 from attendance.punch import RawPunch
 from drivers.zk.commands import Command, EventMask, Reply
 from drivers.zk.commkey import matches
+from drivers.zk.events import pack_event
 from drivers.zk.packet import Packet, StreamDecoder, frame
-from drivers.zk.records import pack_event32, with_prefix
-from drivers.zk.simulator.model import EmptyReply, SimulatedTerminal
+from drivers.zk.records import with_prefix
+from drivers.zk.simulator.firmware import EmptyReply
+from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.times import pack_time, unpack_time
 
 U32: Final = Struct("<I")
@@ -25,7 +27,11 @@ PREPARE: Final = Struct("<II")
 BUFFER_HASH: Final = 0x0023EFCD
 """Sent in every offer of a buffer, as captured once; no client is known to check it."""
 
-LEGACY_PACKET_BYTES: Final = 1024
+STALE_MEMORY: Final = bytes.fromhex(
+    "40d835802f330100d5dc0100df230100c9010200cb140100d1260200e50901004b4d0200c3fe0000b173020085f10000"
+) + bytes(72)
+"""What a K40 was captured giving for its log, in part; zeros stand for the rest."""
+
 WAITING: Final = 2
 """The machine state that a terminal at rest was captured with."""
 
@@ -105,7 +111,9 @@ class TerminalConversation:
         """The frame of a live event, if this client asked for punches."""
         if not self._mask & EventMask.ATTLOG:
             return []
-        return [frame(Packet(Reply.EVENT, EventMask.ATTLOG, 0, pack_event32(punch)))]
+        terminal = self._terminal
+        data = pack_event(punch, terminal.uid_of(punch.pin), terminal.firmware.event_bytes)
+        return [frame(Packet(Reply.EVENT, EventMask.ATTLOG, 0, data))]
 
     def _carry_out(self, request: Packet) -> list[Packet]:
         if request.command == Command.AUTH:
@@ -130,7 +138,7 @@ class TerminalConversation:
             Command.GET_VERSION: self._version,
             Command.OPTION_READ: self._read_option,
             Command.OPTION_WRITE: self._write_option,
-            Command.GET_SIZES: lambda request: self._ok(request, self._terminal.size_table()),
+            Command.GET_SIZES: self._sizes,
             Command.GET_TIME: self._read_time,
             Command.SET_TIME: self._write_time,
             Command.PIN_WIDTH: lambda request: self._ok(request, bytes([self._terminal.firmware.pin_width])),
@@ -209,6 +217,10 @@ class TerminalConversation:
         self._terminal.options[name] = value
         return self._ok(request)
 
+    def _sizes(self, request: Packet) -> list[Packet]:
+        asked = U32.unpack(request.data)[0] if len(request.data) == U32.size else None
+        return self._ok(request, self._terminal.size_table(asked))
+
     def _read_time(self, request: Packet) -> list[Packet]:
         return self._ok(request, U32.pack(pack_time(self._terminal.wall_time())))
 
@@ -226,6 +238,8 @@ class TerminalConversation:
         return b""
 
     def _prepare_buffer(self, request: Packet) -> list[Packet]:
+        if not self._terminal.firmware.buffered:
+            return self._reply(request, Reply.UNKNOWN_COMMAND)
         if len(request.data) != BUFFER_REQUEST.size:
             return self._reply(request, Reply.ACK_ERROR)
         _flag, command, table, _extra = BUFFER_REQUEST.unpack(request.data)
@@ -250,10 +264,13 @@ class TerminalConversation:
 
     def _read_directly(self, request: Packet) -> list[Packet]:
         table = request.data[0] if request.data else 0
+        firmware = self._terminal.firmware
         records = self._table_of(request.command, table)
         if not records:
             return self._reply(request, Reply.ACK_ERROR)
-        return self._transfer(request, with_prefix([records]), LEGACY_PACKET_BYTES)
+        if firmware.stale_direct_reads:
+            records = STALE_MEMORY
+        return self._transfer(request, with_prefix([records]), firmware.direct_packet_bytes)
 
     def _transfer(self, request: Packet, body: bytes, packet_bytes: int) -> list[Packet]:
         parts = [body[at : at + packet_bytes] for at in range(0, len(body), packet_bytes)]

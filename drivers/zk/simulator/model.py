@@ -1,10 +1,11 @@
 """What a simulated terminal is and holds: identity, people, log, clock. No protocol, no network."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import Enum
+from itertools import chain, zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,47 +13,28 @@ from attendance.clock import Clock, SystemClock
 from attendance.errors import LocalProtocolError
 from attendance.punch import RawPunch, Source
 from attendance.terminal import User
-from drivers.zk.records import ATT40_BYTES, PIN_BYTES, USER72_BYTES, pack_att40, pack_user72, unpack_users72
+from drivers.zk.records import (
+    MIXED,
+    PIN_BYTES,
+    SHORT_SECONDS,
+    cut_mixed,
+    pack_record,
+    pack_short,
+)
+from drivers.zk.simulator.firmware import NOTHING_TOLD, TFT, Firmware
 from drivers.zk.sizes import SizeTable
+from drivers.zk.users import is_no_one, pack_user, unpack_users
 
 Listener = Callable[[RawPunch], None]
 """Told of every punch on the thread that makes it; must not block."""
 
 MAX_CODE: Final = 0xFF
-NOTHING_TOLD: Final = 4
-"""Length of the AK3750's size table, all zero."""
-
 WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
-
-
-class EmptyReply(Enum):
-    """How firmware answers a buffered read of a table without records; all three have been seen."""
-
-    FOUR_ZERO_BYTES = 1501
-    REFUSED = 2001
-    NOT_AVAILABLE = 4989
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firmware:
-    """In what firmware versions differ on the wire.
-
-    `packet_bytes` is the most that one DATA packet carries: 1008 on JZ4725, 65528 on newer
-    TFT terminals. `sizes_bytes` is the length of the size table: 4, 80, 92 or 112.
-    """
-
-    version: str = "Ver 6.60 Jan 13 2016"
-    packet_bytes: int = 65528
-    inline_bytes: int = 1024
-    sizes_bytes: int = 92
-    unknown_option: int = 2001
-    empty_reply: EmptyReply = EmptyReply.FOUR_ZERO_BYTES
-    pin_width: int = 9
 
 
 @dataclass(kw_only=True, eq=False)
 class SimulatedTerminal:
-    """A terminal of the 40-byte log and 72-byte users. Safe to use from several threads.
+    """A terminal, with log and users in its firmware's layouts. Safe to use from several threads.
 
     Its wall clock shows true time in `zone` plus `offset`. When the log is full the oldest
     record is overwritten. A punch is taken even while a client holds the terminal disabled,
@@ -63,7 +45,7 @@ class SimulatedTerminal:
     serial: str = "SIM0000000001"
     model: str = "HADIR-SIM"
     platform: str = "ZMM220_TFT"
-    firmware: Firmware = Firmware()
+    firmware: Firmware = TFT
     comm_key: int = 0
     zone: ZoneInfo = WESTERN_TIME
     offset: timedelta = timedelta(0)
@@ -73,7 +55,9 @@ class SimulatedTerminal:
     clock: Clock = field(default_factory=SystemClock)
     options: dict[str, str] = field(default_factory=dict)
     _lock: threading.RLock = field(init=False, repr=False, default_factory=threading.RLock)
-    _log: bytearray = field(init=False, repr=False, default_factory=bytearray)
+    _log: deque[bytes] = field(init=False, repr=False, default_factory=deque)
+    _last_long: datetime | None = field(init=False, repr=False, default=None)
+    _slots: list[bytes] = field(init=False, repr=False, default_factory=list)
     _users: dict[int, bytes] = field(init=False, repr=False, default_factory=dict)
     _uids: dict[str, int] = field(init=False, repr=False, default_factory=dict)
     _listeners: list[Listener] = field(init=False, repr=False, default_factory=list)
@@ -106,40 +90,58 @@ class SimulatedTerminal:
         """Append a punch as it is given, and tell the listeners."""
         _check_punch(punch)
         with self._lock:
-            self.load(pack_att40(punch, self._uids.get(punch.pin, 0)))
+            self.remember([punch])
             listeners = list(self._listeners)
         live = replace(punch, source=Source.LIVE)
         for tell in listeners:
             tell(live)
 
+    def remember(self, punches: Iterable[RawPunch]) -> None:
+        """Append punches in the terminal's layout; nobody is told.
+
+        Raises LocalProtocolError at the first that the layout cannot hold.
+        """
+        with self._lock:
+            for punch in punches:
+                self._log.append(self._packed(punch, self._uids.get(punch.pin, 0)))
+            self._forget_oldest()
+
     def add_raw_record(self, raw: bytes) -> None:
-        """Append 40 bytes of any content, such as a corrupt record; nobody is told."""
-        if len(raw) != ATT40_BYTES:
-            raise LocalProtocolError(f"a record has {ATT40_BYTES} bytes, not {len(raw)}")
+        """Append one record of any content, such as a corrupt one; nobody is told."""
+        size = self.firmware.log.record_bytes
+        if len(raw) != size and self.firmware.log is not MIXED:
+            raise LocalProtocolError(f"a record has {size} bytes, not {len(raw)}")
         self.load(raw)
 
     def load(self, records: bytes) -> None:
         """Append whole records, given back to back; nobody is told."""
-        if len(records) % ATT40_BYTES:
-            raise LocalProtocolError(f"{len(records)} bytes are not whole records of {ATT40_BYTES}")
+        size = self.firmware.log.record_bytes
+        if self.firmware.log is MIXED:
+            parts = list(cut_mixed(records))
+        elif len(records) % size:
+            raise LocalProtocolError(f"{len(records)} bytes are not whole records of {size}")
+        else:
+            parts = [records[at : at + size] for at in range(0, len(records), size)]
         with self._lock:
-            self._log += records
-            del self._log[: max(0, len(self._log) - self.record_capacity * ATT40_BYTES)]
+            self._last_long = None
+            self._log.extend(parts)
+            self._forget_oldest()
 
     def clear(self) -> None:
         """Empty the log."""
         with self._lock:
             self._log.clear()
+            self._last_long = None
 
     def log(self) -> bytes:
-        """The log as it is now: records of 40 bytes back to back."""
+        """The log as it is now: records back to back."""
         with self._lock:
-            return bytes(self._log)
+            return b"".join(self._log)
 
     @property
     def record_count(self) -> int:
         """How many records the log holds."""
-        return len(self._log) // ATT40_BYTES
+        return len(self._log)
 
     def on_punch(self, listener: Listener) -> Callable[[], None]:
         """Have `listener` told of every punch from now on; gives a function that ends it."""
@@ -158,21 +160,33 @@ class SimulatedTerminal:
     def enrol(self, users: Iterable[User]) -> None:
         """Add people; one with an uid in use takes its place."""
         for user in users:
-            self.write_user(pack_user72(user))
+            self.write_user(pack_user(user, self.firmware.users))
 
     def write_user(self, raw: bytes) -> None:
-        """Insert or replace by uid from a 72-byte record.
+        """Insert or replace by uid from a record of the firmware's layout.
 
         Raises LocalProtocolError for a wrong length, no pin, a pin of another uid, or a full terminal.
         """
-        if len(raw) != USER72_BYTES:
-            raise LocalProtocolError(f"a user has {USER72_BYTES} bytes, not {len(raw)}")
-        for user in unpack_users72(raw, "utf-8"):
+        size = self.firmware.users.record_bytes
+        if len(raw) != size:
+            raise LocalProtocolError(f"a user has {size} bytes, not {len(raw)}")
+        for user in self._read_users(raw):
             with self._lock:
                 self._check_user(user)
                 self.delete_user(user.uid)
                 self._users[user.uid] = raw
                 self._uids[user.pin] = user.uid
+
+    def add_empty_slot(self, raw: bytes = b"") -> None:
+        """Put a slot that is nobody between the users: a freed one, or one with a template in it.
+
+        Raises LocalProtocolError for a record of somebody, or of a wrong length.
+        """
+        raw = raw or bytes(self.firmware.users.record_bytes)
+        if len(raw) != self.firmware.users.record_bytes or not is_no_one(raw):
+            raise LocalProtocolError("a slot without a user is all zero or marked as one of a template")
+        with self._lock:
+            self._slots.append(raw)
 
     def delete_user(self, uid: int) -> bool:
         """Forget a person; False if there is none with this uid."""
@@ -182,14 +196,20 @@ class SimulatedTerminal:
             self._uids = {pin: other for pin, other in self._uids.items() if other != uid}
             return True
 
+    def uid_of(self, pin: str) -> int:
+        """The uid of whoever has this pin; 0 for nobody."""
+        return self._uids.get(pin, 0)
+
     def user_records(self) -> bytes:
-        """Everyone enrolled: records of 72 bytes back to back, by uid."""
+        """Everyone enrolled, by uid, with a slot that is nobody before each as long as there are some."""
         with self._lock:
-            return b"".join(raw for _uid, raw in sorted(self._users.items()))
+            people = [raw for _uid, raw in sorted(self._users.items())]
+            pairs = zip_longest(self._slots, people, fillvalue=b"")
+            return b"".join(chain.from_iterable(pairs))
 
     def users(self) -> list[User]:
         """Everyone enrolled, by uid."""
-        return list(unpack_users72(self.user_records(), "utf-8"))
+        return list(self._read_users(self.user_records()))
 
     @property
     def user_count(self) -> int:
@@ -227,13 +247,17 @@ class SimulatedTerminal:
             self._session = start % 0xFFFF + 1
             return self._session
 
-    def size_table(self) -> bytes:
-        """The body of the reply to GET_SIZES."""
-        if self.firmware.sizes_bytes == NOTHING_TOLD:
-            return bytes(NOTHING_TOLD)
+    def size_table(self, word: int | None = None) -> bytes:
+        """The body of the reply to GET_SIZES, or the one word of it that was asked for."""
+        length = self.firmware.sizes_bytes
+        if word is not None and self.firmware.tells_words:
+            return self._sizes().word(word)
+        return bytes(NOTHING_TOLD) if length == NOTHING_TOLD else self._sizes().to_bytes(length)
+
+    def _sizes(self) -> SizeTable:
         with self._lock:
             users, records = self.user_count, self.record_count
-        table = SizeTable(
+        return SizeTable(
             users=users,
             records=records if self.shown_records is None else self.shown_records,
             user_capacity=self.user_capacity,
@@ -241,7 +265,23 @@ class SimulatedTerminal:
             users_free=self.user_capacity - users,
             records_free=self.record_capacity - records,
         )
-        return table.to_bytes(self.firmware.sizes_bytes)
+
+    def _packed(self, punch: RawPunch, uid: int) -> bytes:
+        """The punch as a record; in a mixed log a short one, if it soon follows a long one."""
+        if self.firmware.log is MIXED:
+            if self._last_long is not None:
+                after = (punch.wall_time - self._last_long).total_seconds()
+                if 0 <= after < SHORT_SECONDS:
+                    return pack_short(punch, uid, int(after))
+            self._last_long = punch.wall_time
+        return pack_record(self.firmware.log, punch, uid)
+
+    def _forget_oldest(self) -> None:
+        while len(self._log) > self.record_capacity:
+            self._log.popleft()
+
+    def _read_users(self, records: bytes) -> Iterator[User]:
+        return unpack_users(records, "utf-8", self.firmware.users)
 
     def _on_the_wall(self, at: datetime) -> datetime:
         if at.tzinfo is None:

@@ -9,7 +9,6 @@ from typing import Final
 
 from attendance.punch import RawPunch
 from attendance.terminal import User
-from drivers.zk.records import pack_att40
 from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.simulator.names import invent_names
 
@@ -39,18 +38,18 @@ def fill_log(terminal: SimulatedTerminal, count: int, *, seed: int, last_day: da
     No two are of one person in one second. Where many are wanted of few people, they punch
     more than twice a day. A terminal without people gets none.
     """
-    people = [(user.pin, user.uid) for user in terminal.users()]
+    people = [user.pin for user in terminal.users()]
     if not people or count <= 0:
         return
     a_day = max(2, math.ceil(count / len(people) / MOST_DAYS))
     days = list(islice(_working_days_back(last_day), math.ceil(count / len(people) / a_day)))
     chance = random.Random(seed)
     punches = [
-        (made, uid)
+        made
         for day in reversed(days)
-        for made, uid in sorted(_day(day, people, a_day, chance), key=lambda pair: pair[0].wall_time)
+        for made in sorted(_day(day, people, a_day, chance), key=lambda made: made.wall_time)
     ]
-    terminal.load(b"".join(pack_att40(made, uid) for made, uid in punches[-count:]))
+    terminal.remember(punches[-count:])
 
 
 def _working_days_back(last_day: date) -> Iterator[date]:
@@ -61,21 +60,16 @@ def _working_days_back(last_day: date) -> Iterator[date]:
         day -= timedelta(days=1)
 
 
-def _day(
-    day: date, people: list[tuple[str, int]], a_day: int, chance: random.Random
-) -> Iterator[tuple[RawPunch, int]]:
+def _day(day: date, people: list[str], a_day: int, chance: random.Random) -> Iterator[RawPunch]:
     gap = _OPEN_FOR / (a_day - 1)
     spread = int(min(timedelta(minutes=20), gap / 3).total_seconds())
-    for pin, uid in people:
+    for pin in people:
         for turn in range(a_day):
             moved = timedelta(seconds=chance.randint(-spread, spread))
             moment = datetime.combine(day, _OPENS) + gap * turn + moved
-            yield (
-                RawPunch(
-                    pin=pin,
-                    wall_time=moment.replace(microsecond=0),
-                    verify_code=chance.choice(_VERIFIES),
-                    state_code=turn % 2,
-                ),
-                uid,
+            yield RawPunch(
+                pin=pin,
+                wall_time=moment.replace(microsecond=0),
+                verify_code=chance.choice(_VERIFIES),
+                state_code=turn % 2,
             )
