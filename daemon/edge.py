@@ -2,17 +2,18 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from attendance.clock import Clock, SystemClock
-from config.model import EdgeConfig
+from config.model import EdgeConfig, TerminalSettings
 from daemon.collector import Collector
 from daemon.heartbeat import beat_until, stop_on_signals
 from daemon.main import program_version
 from daemon.mqtt import broker_address
+from daemon.push import PushReception
 from daemon.schedule import Schedule
 from daemon.threads import Supervised
 from drivers.table import driver_named
@@ -34,6 +35,7 @@ class EdgeParts:
     outbox: Outbox
     publisher: Publisher
     collectors: Sequence[Collector]
+    push: PushReception | None
 
 
 @contextmanager
@@ -50,17 +52,21 @@ def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
             Collector(terminal, device, drivers[terminal.id], outbox, publisher.report, clock)
             for terminal, device in devices
         ]
-        yield EdgeParts(outbox, publisher, collectors)
+        dialling_in = bool(settings.dialling_in)
+        push = PushReception(settings, outbox, publisher.report, clock) if dialling_in else None
+        yield EdgeParts(outbox, publisher, collectors, push)
 
 
 def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
     """Run until SIGTERM or SIGINT; then send what can be sent within seconds, and end."""
     clock = clock or SystemClock()
     stop, publishing_ends = threading.Event(), threading.Event()
-    tell_passed_over(settings)
+    tell_passed_over(settings, besides=settings.dialling_in)
     with stop_on_signals(stop), edge_parts(settings, clock) as parts:
         publisher = Supervised("publisher", parts.publisher.run, publishing_ends, clock)
         threads = [Supervised(f"terminal {part.id}", part.run, stop, clock) for part in parts.collectors]
+        if parts.push is not None:
+            threads.append(Supervised("push", parts.push.run, stop, clock))
         schedule = Schedule()
         every = {terminal.id: terminal.every for terminal in settings.terminal}
         for part in parts.collectors:
@@ -69,7 +75,10 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
             thread.start()
         schedule.start()
         _log.info(
-            "edge %s runs with %d terminals", settings.edge.id, len(threads), extra={"action": "edge_started"}
+            "edge %s runs with %d terminals",
+            settings.edge.id,
+            len(parts.collectors),
+            extra={"action": "edge_started"},
         )
         beat_until(
             stop,
@@ -95,13 +104,18 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
     return 0
 
 
-def tell_passed_over(settings: EdgeConfig) -> None:
-    """Log the terminals that are not dialled from here."""
+def tell_passed_over(settings: EdgeConfig, besides: Collection[TerminalSettings] = ()) -> None:
+    """Log the terminals that are not dialled from here, those `besides` left out."""
     for terminal in settings.terminal:
-        if not terminal.polled:
-            _log.info(
-                "terminal %s is passed over: driver %s is not polled",
-                terminal.id,
-                terminal.driver,
-                extra={"action": "passed_over", "terminal": terminal.id},
-            )
+        if terminal.polled or terminal in besides:
+            continue
+        closed = terminal.driver == "zk-push" and not settings.push.listen
+        _log.log(
+            logging.WARNING if closed else logging.INFO,
+            "terminal %s is passed over: %s",
+            terminal.id,
+            "it dials in, and there is no listen in [push]"
+            if closed
+            else f"driver {terminal.driver} is not polled",
+            extra={"action": "passed_over", "terminal": terminal.id},
+        )
