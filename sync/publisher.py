@@ -85,7 +85,9 @@ class Publisher:
         return True
 
     def on_message(self, message: Message) -> None:
-        """A receipt came."""
+        """A message came. Only receipts are ours: amqtt 0.12 adds the states that others subscribed to."""
+        if message.topic != topic(self.edge, "down", "ack"):
+            return
         self._receipts.put(message.payload)
         self._wake.set()
 

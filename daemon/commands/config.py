@@ -5,8 +5,10 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+from attendance.errors import ConfigError
 from config.load import load_any
-from config.model import EdgeConfig
+from config.model import CentralConfig, EdgeConfig
+from daemon.commands.score import chosen_policy
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,6 +32,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _check(arguments: argparse.Namespace) -> int:
     settings = load_any(arguments.file)
+    _check_choices(arguments.file, settings)
     kind = "edge" if isinstance(settings, EdgeConfig) else "central"
     facts: dict[str, object] = {"file": str(arguments.file), "kind": kind}
     summary = ""
@@ -39,6 +42,21 @@ def _check(arguments: argparse.Namespace) -> int:
         summary = f" {settings.edge.id} with {len(settings.terminal)} terminals"
     print(json.dumps(facts) if arguments.json else f"{arguments.file}: right ({kind}{summary})")
     return 0
+
+
+def _check_choices(file: Path, settings: EdgeConfig | CentralConfig) -> None:
+    """What the settings name must be there too: what the drivers can do, the policy. Raises ConfigError."""
+    if isinstance(settings, CentralConfig):
+        chosen_policy(file, settings.scoring.policy)
+        return
+    from drivers.table import driver_named
+
+    for terminal in settings.terminal:
+        if terminal.polled:
+            try:
+                driver_named(terminal.driver).check(settings.device(terminal), {})
+            except ConfigError as error:
+                raise ConfigError(f"{file}: {error}") from None
 
 
 def _init(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attendance.errors import ConfigError
+
 if TYPE_CHECKING:
     from scoring.policy import Policy
     from scoring.step import Summary
@@ -31,7 +33,12 @@ def chosen_policy(config: Path, name: str) -> "Policy":
     """The policy that central.toml names; a path is relative to that file. Raises ConfigError."""
     from scoring.policy import load_policy
 
-    return load_policy(str(config.parent / name) if name.endswith(".toml") else name)
+    if name.endswith(".toml"):
+        return load_policy(str(config.parent / name))
+    try:
+        return load_policy(name)
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None
 
 
 def _run(arguments: argparse.Namespace) -> int:

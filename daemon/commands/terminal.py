@@ -31,7 +31,7 @@ def _probe(arguments: argparse.Namespace) -> int:
     from drivers.table import driver_named
 
     host, _, port = arguments.address.partition(":")
-    if not host or (port and not port.isdigit()):
+    if not host or (port and not (port.isdecimal() and 0 < int(port) < 1 << 16)):
         raise ConfigError(
             f"{arguments.address!r} is no address; write for example 192.0.2.10 or 192.0.2.10:4370"
         )

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attendance.clock import SystemClock
-from attendance.errors import DatabaseUnavailable
+from attendance.errors import ConfigError, DatabaseUnavailable
+from attendance.terminal import Terminal
 from daemon import heartbeat, logs, main, notify
 from daemon.backoff import delay
 from daemon.schedule import Schedule
 from daemon.threads import Supervised
+from drivers.zk.driver import ZkDriver
 
 FIRST, LONGEST = timedelta(seconds=1), timedelta(minutes=10)
 
@@ -176,3 +178,41 @@ def test_config_init_prints_a_file_that_check_accepts(
         path.write_text(capsys.readouterr().out, encoding="utf-8")
         assert main.main(["config", "check", str(path)]) == 0
         assert f"right ({kind}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[scoring]\npolicy = "tulangbawang"\n', "no policy is called 'tulangbawang'; the nearest"),
+        ('[scoring]\npolicy = "gone.toml"\n', "gone.toml"),
+    ],
+)
+def test_a_policy_that_cannot_be_scored_with_is_told_before_the_month_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
+) -> None:
+    path = tmp_path / "central.toml"
+    path.write_text(text, encoding="utf-8")
+    assert main.main(["config", "check", str(path)]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"hadir: {tmp_path}")
+    assert says in line
+
+
+def test_check_names_a_terminal_that_its_driver_can_never_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_self: ZkDriver, terminal: Terminal, _options: object) -> None:
+        raise ConfigError(f"terminal {terminal.id}: never")
+
+    monkeypatch.setattr(ZkDriver, "check", never)
+    path = tmp_path / "edge.toml"
+    path.write_text('[edge]\nid = "a"\n[[terminal]]\nid = "lobi"\nhost = "h"\n', encoding="utf-8")
+    assert main.main(["config", "check", str(path)]) == 2
+    assert capsys.readouterr().err == f"hadir: {path}: terminal lobi: never\n"
+
+
+def test_an_impossible_port_is_wrong_usage_and_not_a_terminal_that_refuses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.main(["terminal", "probe", "127.0.0.1:99999"]) == 2
+    assert "'127.0.0.1:99999' is no address" in capsys.readouterr().err

@@ -84,8 +84,8 @@ class Running:
         )
         self.broker.on_connected = self.publisher.on_connected
 
-    def receive(self, payload: bytes) -> None:
-        self.publisher.on_message(Message(f"hadir/v1/{EDGE}/down/ack", payload, (0, 0)))
+    def receive(self, payload: bytes, to: str = f"hadir/v1/{EDGE}/down/ack") -> None:
+        self.publisher.on_message(Message(to, payload, (0, 0)))
 
     def receipt(
         self,
@@ -149,6 +149,18 @@ def test_a_bad_receipt_is_told_once_and_a_good_one_after_it_counts(
         running.receipt((1, 1))
         assert running.publisher.wait_drained(10)
     assert caplog.text.count("cannot be read and is passed over") == 1
+
+
+def test_other_edges_states_that_a_broker_delivers_unasked_do_not_alarm_the_office(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox.put("lobi", facts(), [made_punch(0)])
+    with at_work(outbox) as running:
+        until(lambda: running.broker.numbers() == [1], "the batch leaves")
+        running.receive(b'{"v":1,"edge":"setda-01","state":"offline"}', to=f"hadir/v1/{EDGE}/up/state")
+        running.receipt((1, 1))
+        assert running.publisher.wait_drained(10)
+    assert "cannot be read" not in caplog.text
 
 
 def test_what_the_centre_misses_is_sent_again_even_if_it_was_settled(outbox: Outbox) -> None:
