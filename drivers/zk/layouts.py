@@ -43,6 +43,7 @@ EARLIEST: Final = datetime(2005, 1, 1)
 
 HIGHEST_WORK_CODE: Final = 99_999_999
 HIGHEST_PRIVILEGE: Final = 0x0F
+_LONG_BITS: Final = bytes(bits for bits in range(256) if not bits & SHORT_FLAG)
 _STATES: Final = frozenset({0, 1, 2, 3, 4, 5, 255})
 _VERIFIES: Final = frozenset({*range(26), 101, 104, 200, 255})
 
@@ -103,6 +104,12 @@ class _Trial:
         good = self.share(_Look.GOOD)
         return not self.fits and good >= HALF and good + self.share(_Look.NOBODY) >= MOSTLY
 
+    def rules_out_uids(self) -> bool:
+        """Whether these are so surely records of another kind that no further look is needed."""
+        return self.layout.names is not Names.UID and (
+            self.is_sure() or (self.is_likely() and self.layout.names is Names.TEXT)
+        )
+
     def is_bearable(self) -> bool:
         """Damaged, but as many records as the terminal counts, and at least half of them somebody's."""
         named = self.share(_Look.GOOD)
@@ -118,12 +125,16 @@ def choose_log_layout(evidence: LogEvidence, *, counts_suffice: bool = True) -> 
     Without `counts_suffice` the records must prove themselves; so it is with direct reads, which
     some firmware answers with stale memory.
     """
-    trials = [
-        trial for layout in LOG_LAYOUTS if (trial := _try(layout, evidence, counts_suffice=counts_suffice))
-    ]
     tests: list[Callable[[_Trial], bool]] = [_Trial.is_sure, _Trial.is_likely]
     if counts_suffice:
         tests.append(_Trial.is_bearable)
+    trials: list[_Trial] = []
+    for layout in LOG_LAYOUTS:
+        # To cut a long log into records of 4 and 8 bytes takes time; only those of 8 look like it.
+        if layout is MIXED and any(trial.rules_out_uids() for trial in trials):
+            continue
+        if trial := _try(layout, evidence, counts_suffice=counts_suffice):
+            trials.append(trial)
     for passes in tests:
         passed = [trial for trial in trials if passes(trial)]
         if passed:
@@ -169,7 +180,7 @@ def _mixed_parts(records: bytes) -> list[bytes]:
 
 
 def _has_short(records: bytes) -> bool:
-    return any(bits & SHORT_FLAG for bits in records[2 :: ATT8B.record_bytes])
+    return bool(records[2 :: ATT8B.record_bytes].translate(None, _LONG_BITS))
 
 
 def _spread(count: int) -> Iterator[int]:

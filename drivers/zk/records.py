@@ -190,10 +190,9 @@ def _unpack_fixed(
     for position, (who, verify, when, state, work) in enumerate(fields_of(records, layout)):
         try:
             pin = pins.get(who) or pins.setdefault(who, pin_of(who))
-            day, second = divmod(when, 86400)
-            midnight = days.get(day) or days.setdefault(day, unpack_time(when - second))
-            minute, second = divmod(second, 60)
-            wall_time = midnight.replace(hour=minute // 60, minute=minute % 60, second=second)
+            second = when % 86400
+            day = when - second
+            wall_time = (days.get(day) or days.setdefault(day, unpack_time(day))) + timedelta(0, second)
         except RemoteProtocolError as error:
             raw = bytes(records[position * size : (position + 1) * size])
             yield BadRecord(raw=raw, reason=str(error), position=first + position)

@@ -14,12 +14,14 @@ class Proxy:
 
     `deaf_client`: what the server says is thrown away. `cut_after`: bytes that a
     client may still send before its connection is reset in the middle of whatever it says.
+    `passed_bytes`: in both directions together.
     """
 
     def __init__(self, target_port: int) -> None:
         self.deaf_client = False
         self.cut_after: int | None = None
         self.cuts = 0
+        self.passed_bytes = 0
         self._target = target_port
         self._lock = threading.Lock()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -79,10 +81,15 @@ class Proxy:
                     break
                 if from_client or not self.deaf_client:
                     sink.sendall(data)
+                    self._count(len(data))
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         source.close()
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.passed_bytes += size
 
     def _may_pass(self, size: int) -> bool:
         with self._lock:
