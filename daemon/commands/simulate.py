@@ -4,7 +4,9 @@ import argparse
 import json
 import re
 import signal
+from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,12 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attendance.errors import ConfigError
 
 if TYPE_CHECKING:
+    from drivers.zk.simulator.firmware import Firmware
     from drivers.zk.simulator.model import SimulatedTerminal
 
 _EXAMPLES = """\
 examples:
   hadir simulate                                     one terminal with 50 people on 127.0.0.1:4370
   hadir simulate --terminals 4 --control-port 4400   four, on 4370 to 4373, at which punches can be made:
+  hadir simulate --layout 22                         an AK3750: records of 22 bytes, no buffered reads
   hadir simulate punch --control 127.0.0.1:4400 --terminal SIM0000000002 1001
 """
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -46,13 +50,35 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--records", type=int, default=1000, metavar="N", help="past punches in each log (default: 1000)")
     add("--serial", default="SIM0000000001", help="serial number of the first (default: SIM0000000001)")
     add("--comm-key", type=int, default=0, metavar="K", help="0 to 999999; 0 asks for none (default: 0)")
-    add("--packet-bytes", type=int, default=65528, metavar="N", help="size of DATA packets (default: 65528)")
+    _add_firmware_options(parser)
     add("--timezone", default="Asia/Jakarta", help="zone of the wall clock (default: Asia/Jakarta)")
     add("--seed", type=int, default=1, metavar="N", help="the same seed invents the same people (default: 1)")
     add(
         "--control-port", type=int, metavar="P", help="take punches on this loopback port; 0 takes a free one"
     )
     add("--json", action="store_true", help="print one JSON object a line")
+
+
+def _add_firmware_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("firmware, in what it differs on the wire").add_argument
+    add(
+        "--layout",
+        default="40",
+        metavar="NAME",
+        help="of the log: 40, 49, 22, 16, 8a, 8b, mixed, each with the traits of terminals that have it;"
+        " or a family: jz4725, ngteco (default: 40)",
+    )
+    add("--user-layout", metavar="N", help="bytes of a user: 28, 72 or 120 (default: by --layout)")
+    add("--event-bytes", type=int, metavar="N", help="length of live events (default: by --layout)")
+    add("--packet-bytes", type=int, metavar="N", help="size of DATA packets (default: by --layout)")
+    add("--sizes-bytes", type=int, metavar="N", help="length of the size table: 4, 80, 92 or 112")
+    add("--unbuffered", action="store_true", help="know no buffered reads (1503), as AK3750")
+    add(
+        "--stale-reads",
+        action="store_true",
+        help="answer reads without a buffer with stale memory, as JZ4725",
+    )
+    add("--shown-records", type=int, metavar="N", help="count told instead of the true one, as in push mode")
 
 
 def _add_punch(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -105,7 +131,8 @@ def _check(arguments: argparse.Namespace) -> None:
         ("--users", arguments.users, 0, 60_000),
         ("--records", arguments.records, 0, 1_000_000),
         ("--comm-key", arguments.comm_key, 0, 999_999),
-        ("--packet-bytes", arguments.packet_bytes, 8, 65528),
+        ("--packet-bytes", arguments.packet_bytes or 8, 8, 65528),
+        ("--shown-records", arguments.shown_records or 0, 0, 1_000_000),
         ("--port", arguments.port, 0, 65536 - arguments.terminals),
         ("--control-port", arguments.control_port or 0, 0, 65535),
     )
@@ -117,22 +144,52 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _terminal(arguments: argparse.Namespace, number: int) -> "SimulatedTerminal":
-    from drivers.zk.simulator.firmware import Firmware
     from drivers.zk.simulator.model import SimulatedTerminal
     from drivers.zk.simulator.seeding import enrol_people, fill_log
 
     terminal = SimulatedTerminal(
         serial=_serial(arguments.serial, number),
-        firmware=Firmware(packet_bytes=arguments.packet_bytes),
+        firmware=_firmware(arguments),
         comm_key=arguments.comm_key,
         zone=_zone(arguments.timezone),
         user_capacity=max(5_000, arguments.users),
         record_capacity=max(200_000, 2 * arguments.records),
+        shown_records=arguments.shown_records,
     )
     enrol_people(terminal, arguments.users, seed=arguments.seed + number)
     yesterday = terminal.wall_time().date() - timedelta(days=1)
     fill_log(terminal, arguments.records, seed=arguments.seed + number, last_day=yesterday)
     return terminal
+
+
+def _firmware(arguments: argparse.Namespace) -> "Firmware":
+    """The kind that --layout names, changed as the other options say."""
+    from drivers.zk.events import EVENT_BYTES
+    from drivers.zk.simulator.firmware import KINDS, SIZES_BYTES
+    from drivers.zk.users import USER_LAYOUTS
+
+    users = {layout.name: layout for layout in USER_LAYOUTS}
+    choices: tuple[tuple[str, object, Collection[object]], ...] = (
+        ("--layout", arguments.layout, list(KINDS)),
+        ("--user-layout", arguments.user_layout, [None, *users]),
+        ("--event-bytes", arguments.event_bytes, [None, *EVENT_BYTES]),
+        ("--sizes-bytes", arguments.sizes_bytes, [None, *SIZES_BYTES]),
+    )
+    for option, value, known in choices:
+        if value not in known:
+            listed = ", ".join(str(item) for item in known if item is not None)
+            raise ConfigError(f"{option} {value}: should be one of {listed}")
+    kind = KINDS[arguments.layout]
+    return replace(
+        kind,
+        users=users.get(arguments.user_layout, kind.users),
+        event_bytes=arguments.event_bytes or kind.event_bytes,
+        packet_bytes=arguments.packet_bytes or kind.packet_bytes,
+        direct_packet_bytes=arguments.packet_bytes or kind.direct_packet_bytes,
+        sizes_bytes=arguments.sizes_bytes or kind.sizes_bytes,
+        buffered=kind.buffered and not arguments.unbuffered,
+        stale_direct_reads=kind.stale_direct_reads or arguments.stale_reads,
+    )
 
 
 def _serial(first: str, number: int) -> str:

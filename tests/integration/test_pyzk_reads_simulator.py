@@ -7,7 +7,7 @@ import pytest
 
 from attendance.terminal import User
 from drivers.zk.simulator.faults import Delay, Refuse
-from drivers.zk.simulator.firmware import EmptyReply, Firmware
+from drivers.zk.simulator.firmware import KINDS, EmptyReply, Firmware
 from pyzk_client import IGNORE_ITS_SOCKETS, connected_pyzk, make_pyzk
 from terminals import START, StillClock, running_terminal, serving, some_terminal
 
@@ -219,3 +219,68 @@ def test_live_events_arrive_as_they_are_punched() -> None:
 def test_a_slow_terminal_is_still_understood() -> None:
     with running_terminal(records=2, faults=[Delay(0.05)]) as running, connected_pyzk(running.port) as client:
         assert len(client.get_attendance()) == 2
+
+
+@pytest.mark.parametrize("kind", ["40", "8a", "16", "ngteco"])
+@pytest.mark.parametrize("records", [3, 300])
+def test_punches_of_the_layouts_that_it_knows_read_back(kind: str, records: int) -> None:
+    """For 16 bytes it calls the state `status` and the verify mode `punch`: the other way round."""
+    with (
+        running_terminal(records=records, firmware=KINDS[kind]) as running,
+        connected_pyzk(running.port) as client,
+    ):
+        got = [(p.user_id, p.timestamp, p.status, p.punch) for p in client.get_attendance()]
+    turned = kind == "16"
+    assert got == [
+        (
+            str(1001 + n % 10),
+            START + timedelta(minutes=n),
+            *((n % 2, 1) if turned else (1, n % 2)),
+        )
+        for n in range(records)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["49", "8b"])
+def test_punches_of_layouts_that_it_does_not_know_are_misread_by_it(kind: str) -> None:
+    """So that it is seen when these become something that it can judge."""
+    with (
+        running_terminal(records=30, firmware=KINDS[kind]) as running,
+        connected_pyzk(running.port) as client,
+    ):
+        try:
+            times = [punch.timestamp for punch in client.get_attendance()]
+        except ValueError:
+            return
+    assert times != [START + timedelta(minutes=n) for n in range(30)]
+
+
+@pytest.mark.parametrize("kind", ["40", "8a", "16"])
+def test_users_of_28_and_72_bytes_read_back(kind: str) -> None:
+    with running_terminal(users=0, firmware=KINDS[kind]) as running:
+        running.terminal.enrol(
+            [
+                User(uid=1, pin="1001", name="", name_raw=b"Ni Made", privilege=14, card=12345678),
+                User(uid=70, pin="197001012", name="", name_raw=b"Sri"),
+            ]
+        )
+        with connected_pyzk(running.port) as client:
+            read = [(u.uid, u.user_id, u.name, u.privilege, u.card) for u in client.get_users()]
+            client.set_user(71, "Budi", 0, user_id="1009")
+        written = running.terminal.users()[-1]
+    assert read == [(1, "1001", "Ni Made", 14, 12345678), (70, "197001012", "Sri", 0, 0)]
+    assert (written.uid, written.pin, written.name) == (71, "1009", "Budi")
+
+
+@pytest.mark.parametrize("length", [12, 32, 36, 52])
+def test_live_events_of_the_lengths_that_it_knows(length: int) -> None:
+    with (
+        running_terminal(users=3, firmware=Firmware(event_bytes=length)) as running,
+        connected_pyzk(running.port) as client,
+    ):
+        for event in client.live_capture(new_timeout=0.05):
+            if event is not None:
+                break
+            running.terminal.punch("1002", at=START, verify=15, state=1)
+    assert event is not None
+    assert (event.user_id, event.timestamp, event.status, event.punch) == ("1002", START, 15, 1)

@@ -10,7 +10,11 @@ from contextlib import contextmanager
 import pytest
 
 from attendance.errors import DeviceRefused, DeviceUnreachable
+from attendance.punch import RawPunch
+from attendance.terminal import Terminal
+from drivers.zk.driver import ZkDriver
 from drivers.zk.simulator.control import ask, control_listener
+from drivers.zk.simulator.firmware import KINDS
 from drivers.zk.simulator.model import SimulatedTerminal
 from pyzk_client import IGNORE_ITS_SOCKETS, connected_pyzk
 
@@ -157,3 +161,48 @@ def test_control_port_that_is_closed_is_unreachable() -> None:
         port = control.port
     with pytest.raises(DeviceUnreachable, match=str(port)):
         ask("127.0.0.1", port, {"status": True})
+
+
+@pytest.mark.parametrize("layout", list(KINDS))
+def test_a_terminal_of_every_layout_is_read_by_the_driver(layout: str) -> None:
+    with simulating(
+        "--port", "0", "--users", "5", "--records", "40", "--layout", layout, "--json"
+    ) as process:
+        told = facts(process)
+        terminal = Terminal(id="lobi", host="127.0.0.1", port=port_of(told["address"]))
+        with ZkDriver().open(terminal) as session:
+            punches = list(session.read_log())
+            pins = {user.pin for user in session.read_users()}
+    assert pins == {"1001", "1002", "1003", "1004", "1005"}
+    assert {punch.pin for punch in punches if isinstance(punch, RawPunch)} == pins
+    assert len(punches) == 40
+
+
+def test_traits_of_firmware_can_be_set_one_by_one() -> None:
+    traits = ("--user-layout", "120", "--event-bytes", "52", "--sizes-bytes", "112", "--packet-bytes", "1008")
+    with simulating(
+        "--port", "0", "--records", "2000", *traits, "--unbuffered", "--shown-records", "0", "--json"
+    ) as process:
+        terminal = Terminal(id="lobi", host="127.0.0.1", port=port_of(facts(process)["address"]))
+        with ZkDriver().open(terminal) as session:
+            assert session.read_sizes().records == 0
+            assert len(list(session.read_log())) == 2000
+            assert len(list(session.read_users())) == 50
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--layout", "41", "should be one of 40, 49, 22"),
+        ("--user-layout", "73", "should be one of 120, 72, 28"),
+        ("--event-bytes", "11", "should be one of 10, 12"),
+        ("--sizes-bytes", "5", "should be one of 4, 80, 92, 112"),
+    ],
+)
+def test_a_trait_that_no_firmware_has_is_refused_with_those_that_exist(
+    option: str, value: str, words: str
+) -> None:
+    done = hadir("simulate", "--port", "0", option, value)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{option} {value}: {words}" in done.stderr

@@ -7,9 +7,10 @@ import pytest
 from attendance.errors import RemoteProtocolError
 from drivers.zk.commands import Command, Reply
 from drivers.zk.commkey import scramble
+from drivers.zk.events import EVENT_BYTES
 from drivers.zk.packet import Packet, frame
 from drivers.zk.simulator.conversation import TerminalConversation
-from drivers.zk.simulator.firmware import EmptyReply, Firmware
+from drivers.zk.simulator.firmware import AK3750, JZ4725, EmptyReply, Firmware
 from drivers.zk.simulator.model import SimulatedTerminal
 from terminals import START, some_terminal
 
@@ -221,3 +222,33 @@ def test_requests_that_arrive_together_are_answered_in_turn() -> None:
     conversation = connected(some_terminal())
     together = frame(Packet(Command.GET_TIME, SESSION, 1)) + frame(Packet(Command.STATE, SESSION, 2))
     assert [reply[14] for reply in conversation.receive(together)] == [1, 2]
+
+
+def test_an_ak3750_tells_words_and_knows_no_buffer() -> None:
+    conversation = connected(some_terminal(users=7, records=3, firmware=AK3750))
+    (reply,) = asked(conversation, Command.GET_SIZES)
+    assert reply.data == bytes(4)
+    told = {word: asked(conversation, Command.GET_SIZES, pack("<I", word))[0].data for word in (4, 8, 16, 3)}
+    assert told == {4: pack("<i", 7), 8: pack("<i", 3), 16: pack("<i", 200_000), 3: bytes(4)}
+    assert code(conversation, Command.PREPARE_BUFFER, READ_LOG) == Reply.UNKNOWN_COMMAND
+    prepare, part, _end = asked(conversation, Command.ATTLOG_READ)
+    assert prepare.data == pack("<II", 70, 40880)
+    assert len(part.data) == 70
+
+
+def test_a_jz4725_answers_a_direct_read_with_what_lies_in_its_memory() -> None:
+    terminal = some_terminal(records=3, firmware=JZ4725)
+    _prepare, part, _end = asked(connected(terminal), Command.ATTLOG_READ)
+    assert part.data != pack("<I", 120) + terminal.log()
+    assert part.data[:8].hex() == "7800000040d83580"
+    (reply,) = asked(connected(terminal), Command.PREPARE_BUFFER, READ_LOG)
+    assert reply.data == pack("<I", 120) + terminal.log()
+
+
+@pytest.mark.parametrize("length", EVENT_BYTES)
+def test_events_have_the_length_of_the_firmware(length: int) -> None:
+    terminal = some_terminal(firmware=Firmware(event_bytes=length))
+    conversation = connected(terminal)
+    asked(conversation, Command.REG_EVENT, pack("<I", 1))
+    (told,) = conversation.tell(terminal.punch("1002", at=START))
+    assert len(told) == 16 + length

@@ -10,7 +10,8 @@ import pytest
 from attendance.errors import LocalProtocolError
 from attendance.punch import BadRecord, RawPunch, Source
 from attendance.terminal import User
-from drivers.zk.records import unpack_log
+from drivers.zk.records import cut_mixed, unpack_log
+from drivers.zk.simulator.firmware import KINDS
 from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.simulator.names import invent_names
 from drivers.zk.simulator.seeding import enrol_people, fill_log
@@ -203,3 +204,65 @@ def test_invented_names_fit_a_terminal_and_differ() -> None:
     names = [name for name, _ in zip(invent_names(1), range(900), strict=False)]
     assert len(set(names)) == 900
     assert max(len(name.encode()) for name in names) <= 24
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("40", 40), ("49", 49), ("22", 22), ("16", 16), ("8a", 8), ("8b", 8)]
+)
+def test_the_log_lies_in_the_layout_of_the_firmware(kind: str, size: int) -> None:
+    terminal = some_terminal(records=7, firmware=KINDS[kind])
+    assert len(terminal.log()) == 7 * size
+    assert terminal.record_count == 7
+    with pytest.raises(LocalProtocolError):
+        terminal.add_raw_record(bytes(size + 1))
+
+
+def test_a_mixed_log_has_short_records_after_long_ones() -> None:
+    terminal = some_terminal(firmware=KINDS["mixed"])
+    for seconds in (0, 37, 1023, 1024, 1030):
+        terminal.punch("1007", at=START + timedelta(seconds=seconds))
+    sizes = [len(raw) for raw in cut_mixed(terminal.log())]
+    assert sizes == [8, 4, 4, 8, 4]
+    assert terminal.record_count == 5
+    terminal.clear()
+    terminal.punch("1007", at=START + timedelta(seconds=1031))
+    assert len(terminal.log()) == 8
+
+
+def test_a_mixed_log_that_is_full_loses_its_oldest_record_and_not_the_count() -> None:
+    terminal = some_terminal(firmware=KINDS["mixed"])
+    terminal.record_capacity = 3
+    for seconds in range(5):
+        terminal.punch("1001", at=START + timedelta(seconds=seconds))
+    assert terminal.record_count == 3
+    terminal.load(bytes.fromhex("070028001790482e"))
+    assert terminal.record_count == 3
+
+
+@pytest.mark.parametrize("kind", ["40", "16", "ngteco"])
+def test_people_lie_in_the_layout_of_the_firmware(kind: str) -> None:
+    terminal = some_terminal(users=3, firmware=KINDS[kind])
+    assert len(terminal.user_records()) == 3 * KINDS[kind].users.record_bytes
+    assert [(user.uid, user.pin) for user in terminal.users()] == [(1, "1001"), (2, "1002"), (3, "1003")]
+    assert terminal.uid_of("1002") == 2
+    assert terminal.uid_of("9999") == 0
+
+
+@pytest.mark.parametrize(("kind", "pin"), [("16", "007"), ("16", "A1"), ("22", "1234567")])
+def test_a_pin_that_the_layout_has_no_room_for_is_refused(kind: str, pin: str) -> None:
+    terminal = some_terminal(firmware=KINDS[kind])
+    with pytest.raises(LocalProtocolError):
+        terminal.punch(pin)
+    assert terminal.record_count == 0
+
+
+def test_slots_of_nobody_lie_between_the_users_and_are_not_counted() -> None:
+    terminal = some_terminal(users=3, firmware=KINDS["22"])
+    terminal.add_empty_slot()
+    terminal.add_empty_slot(bytes(2) + b"1" + b"\xa7" * 69)
+    assert len(terminal.user_records()) == 5 * 72
+    assert (terminal.user_count, len(terminal.users())) == (3, 3)
+    assert not any(terminal.user_records()[:72])
+    for raw in (b"\1" * 72, bytes(71)):
+        with pytest.raises(LocalProtocolError):
+            terminal.add_empty_slot(raw)

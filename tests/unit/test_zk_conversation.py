@@ -261,3 +261,50 @@ def test_the_ring_of_frames_holds_no_data() -> None:
         converse(conversation, conversation.ask(11, b"~SerialNumber\0"), terminal)
     assert len(conversation.frames) == 20
     assert "ABC123" not in str(list(conversation.frames))
+
+
+def test_a_prepared_table_is_read_in_parts() -> None:
+    terminal = ScriptedTerminal({1503: offered(BODY), 1504: chunks(BODY)})
+    conversation = connected(terminal)
+    offer = converse(conversation, conversation.prepare(ATTLOG), terminal)
+    assert (offer.length, offer.body) == (len(BODY), None)
+    assert conversation.holds_buffer
+    assert converse(conversation, conversation.read_range(44, 80), terminal) == BODY[44:124]
+    assert converse(conversation, conversation.read_range(0, 4), terminal) == BODY[:4]
+
+
+def test_a_small_table_is_prepared_and_given_in_one() -> None:
+    terminal = ScriptedTerminal({1503: reply(1501, body_of(att40("7", 100)))})
+    conversation = connected(terminal)
+    offer = converse(conversation, conversation.prepare(ATTLOG), terminal)
+    assert offer.body == body_of(att40("7", 100))
+    assert not conversation.holds_buffer
+
+
+def direct(packet_bytes: int, closing_session: int) -> "Answer":
+    def answer(request: Packet) -> list[Packet]:
+        parts = [BODY[at : at + packet_bytes] for at in range(0, len(BODY), packet_bytes)]
+        return [
+            Packet(1500, SESSION, request.reply_id, pack("<II", len(BODY), packet_bytes)),
+            *(Packet(1501, index, request.reply_id, part) for index, part in enumerate(parts)),
+            Packet(2000, closing_session, request.reply_id),
+        ]
+
+    return answer
+
+
+@pytest.mark.parametrize(("packet_bytes", "closing"), [(1024, 3), (1008, len(BODY)), (40880, SESSION)])
+def test_a_direct_read_ends_with_its_bytes_whatever_its_last_session_field(
+    packet_bytes: int, closing: int
+) -> None:
+    terminal = ScriptedTerminal({13: direct(packet_bytes, closing)})
+    conversation = connected(terminal)
+    assert converse(conversation, conversation.read_directly(ATTLOG), terminal, 7) == BODY[4:]
+    assert not conversation.holds_buffer
+
+
+def test_a_transfer_of_gigabytes_is_not_begun() -> None:
+    terminal = ScriptedTerminal({13: reply(1500, pack("<II", 2**31, 1024))})
+    conversation = connected(terminal)
+    with pytest.raises(RemoteProtocolError, match="announces 2147483648 bytes"):
+        converse(conversation, conversation.read_directly(ATTLOG), terminal)

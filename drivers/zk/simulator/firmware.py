@@ -11,6 +11,7 @@ from drivers.zk.users import USER28, USER72, USER120, UserLayout
 
 NOTHING_TOLD: Final = 4
 """Length of the AK3750's size table, all zero."""
+SIZES_BYTES: Final = (NOTHING_TOLD, 80, 92, 112)
 
 
 class EmptyReply(Enum):
