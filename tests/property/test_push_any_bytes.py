@@ -1,6 +1,8 @@
 """Whatever a terminal, or a stranger on its network, sends: values or one typed error."""
 
+import gzip
 import io
+import tarfile
 from contextlib import suppress
 from datetime import datetime
 
@@ -108,3 +110,23 @@ def test_pieces_end_where_lines_end_and_lose_nothing(body: bytes, size: int) -> 
 def test_what_is_dropped_is_counted_by_lines(body: bytes) -> None:
     counted = HttpBody(io.BufferedReader(io.BytesIO(body)), len(body), piece=7).discard()
     assert counted == len(body.removesuffix(b"\n").split(b"\n")) * bool(body)
+
+
+@given(
+    st.lists(st.binary(max_size=600), max_size=3),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255))),
+)
+def test_a_damaged_archive_gives_bytes_or_one_error(
+    files: list[bytes], damage: list[tuple[int, int]]
+) -> None:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for number, content in enumerate(files):
+            member = tarfile.TarInfo(str(number))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    plain = bytearray(whole.getvalue()[:3000])
+    for place, value in damage:
+        plain[place % len(plain)] = value
+    with suppress(RemoteProtocolError):
+        assert len(unpack_tgz(gzip.compress(bytes(plain)), most=1 << 16)) <= 1 << 16
