@@ -31,9 +31,13 @@ SELECT p.terminal_serial || '/' || p.pin || '/' || p.local_date || 'T' || p.loca
                   FROM punch r) g) p
 """
 
+# What an edge said of its terminals is no news once the edge itself is gone.
 _TERMINAL: Final = """
-SELECT edge, terminal, serial, model, firmware, last_seen_at, clock_offset_s, records, capacity, state
-  FROM terminal
+SELECT t.edge, t.terminal, t.serial, t.model, t.firmware, t.last_seen_at, t.clock_offset_s, t.records,
+       t.capacity,
+       CASE WHEN EXISTS (SELECT 1 FROM edge e WHERE e.edge = t.edge AND e.state = 'offline')
+            THEN 'unknown' ELSE t.state END AS state
+  FROM terminal t
 UNION ALL
 SELECT l.edge, l.terminal, l.serial, NULL, NULL, NULL, NULL, NULL, NULL, 'never reported'
   FROM terminal_listing l

@@ -5,8 +5,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from alembic import command
@@ -20,7 +21,7 @@ from sync.central import store, views
 from sync.central.tables import FIRST_DAY, LAST_DAY, membership, metadata, pin_map, terminal_listing
 from sync.central.views import VIEWS
 from sync.deposit import deposit
-from sync.envelope import TerminalHealth, WireTerminal
+from sync.envelope import EdgeState, TerminalHealth, WireTerminal
 
 CONTRACT = {
     "v1_punch": """punch_id terminal_serial edge terminal pin nip unit punched_at local_date local_time
@@ -156,6 +157,25 @@ def test_a_terminal_that_is_only_listed_is_shown_once_as_never_reported(engine: 
         ("gudang", "G2", "never reported"),
         ("lobi", "CQZ7224460246", "unknown"),
     ]
+
+
+def test_no_terminal_is_shown_online_while_its_edge_is_gone(engine: Engine) -> None:
+    """A dashboard that stays green after the edge lost its power sends nobody there."""
+    send(engine, batch(1, [wire_punch()]))
+
+    def shown_after(state: Literal["online", "offline"], minutes: int) -> tuple[object, object]:
+        at = NOW + timedelta(minutes=minutes)
+        deposit(engine, [EdgeState(edge="setda-01", state=state, at=at)], NOW)
+        (row,) = view(engine, "v1_terminal")
+        return row["state"], row["records"]
+
+    health = TerminalHealth(terminal="lobi", state="online", at=NOW, last_seen_at=NOW, records=7)
+    other = EdgeState(edge="kec-tabang", state="offline", at=NOW)
+    deposit(engine, [other, TerminalReport("setda-01", health)], NOW)
+    assert view(engine, "v1_terminal")[0]["state"] == "online", "only another edge is gone"
+    assert shown_after("online", 0) == ("online", 7)
+    assert shown_after("offline", 1) == ("unknown", 7)
+    assert shown_after("online", 2) == ("online", 7)
 
 
 def test_both_databases_show_the_same_rows(postgres_server: postgres.Server, tmp_path: Path) -> None:
