@@ -149,7 +149,8 @@ def _try(layout: LogLayout, evidence: LogEvidence, *, counts_suffice: bool) -> _
     if layout is MIXED:
         parts = _mixed_parts(evidence.records) if whole else []
         count = len(parts)
-        sample = [parts[number] for number in _spread(count)]
+        # A short record shows next to nothing: the long ones between them must convince.
+        sample = [parts[number] for number in _spread(count) if len(parts[number]) > SHORT_BYTES]
     else:
         count, rest = divmod(evidence.total_bytes, layout.record_bytes)
         if rest or (layout is ATT8B and _has_short(evidence.records)):
@@ -171,15 +172,16 @@ def _try(layout: LogLayout, evidence: LogEvidence, *, counts_suffice: bool) -> _
 
 def _mixed_parts(records: bytes) -> list[bytes]:
     """The records of a mixed log; none where it cannot be one, or has no short record."""
+    if not _has_short(records):
+        return []
     try:
-        parts = list(cut_mixed(records))
+        return list(cut_mixed(records))
     except RemoteProtocolError:
         return []
-    starts_long = bool(parts) and len(parts[0]) > SHORT_BYTES
-    return parts if starts_long and any(len(part) == SHORT_BYTES for part in parts) else []
 
 
 def _has_short(records: bytes) -> bool:
+    """Whether a record is short, cut into 8 bytes each: the first short one of a mixed log is found so."""
     return bool(records[2 :: ATT8B.record_bytes].translate(None, _LONG_BITS))
 
 
@@ -194,8 +196,6 @@ def _spread(count: int) -> Iterator[int]:
 
 
 def _look(layout: LogLayout, raw: bytes, earliest: datetime, latest: datetime) -> _Look:
-    if layout is MIXED and len(raw) == SHORT_BYTES:
-        return _Look.GOOD if any(raw[:2]) else _Look.NOBODY
     ((who, verify, when, state, work),) = fields_of(raw, ATT8B if layout is MIXED else layout)
     if isinstance(who, bytes) and who[0]:
         try:

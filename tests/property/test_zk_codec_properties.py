@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from struct import error as StructError  # noqa: N812
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from drivers.zk.records import (
     LogLayout,
     Names,
     pack_record,
+    pack_short,
     pin_text,
     unpack_log,
     with_prefix,
@@ -276,6 +277,43 @@ def test_the_fast_reader_agrees_with_a_slow_one(data: st.DataObject, layout: Log
         for item in unpack_log(records, layout)
     ]
     assert fast == slow_log(records, layout)
+
+
+def slow_mixed(records: bytes) -> list[tuple[str, datetime, int, int] | int]:
+    """Of each record of a mixed log pin, time, verify and state; of one that is no punch its length."""
+    read: list[tuple[str, datetime, int, int] | int] = []
+    base: datetime | None = None
+    while records:
+        bits = int.from_bytes(records[2:4], "little")
+        short = bits & 4
+        if short:
+            when = base and base + timedelta(seconds=(bits % 4) * 256 + bits // 256)
+        else:
+            slow = slow_punch(b"\1" + records[1:8], ATT8B)
+            when = base = slow.wall_time if slow else None
+        pin = int.from_bytes(records[:2], "little")
+        length = 4 if short else 8
+        read.append((str(pin), when, bits // 8 % 4, bits // 32 % 8) if pin and when else length)
+        records = records[length:]
+    return read
+
+
+mixed_records = st.one_of(
+    st.builds(pack_record, st.just(MIXED), sane, st.integers(0, 9)),
+    st.builds(pack_short, sane, st.integers(0, 9), st.integers(0, 1023)),
+    st.binary(min_size=8, max_size=8).map(lambda raw: raw[:2] + b"\x08" + raw[3:]),
+)
+
+
+@given(st.lists(mixed_records, max_size=30).map(b"".join))
+def test_the_reader_of_mixed_logs_agrees_with_a_slow_one(records: bytes) -> None:
+    got = [
+        len(item.raw)
+        if isinstance(item, BadRecord)
+        else (item.pin, item.wall_time, item.verify_code, item.state_code)
+        for item in unpack_log(records, MIXED)
+    ]
+    assert got == slow_mixed(records)
 
 
 people = st.builds(

@@ -121,6 +121,16 @@ def test_two_short_records_at_the_end_of_many_long_ones_are_found() -> None:
         assert chosen(log, *counts) is MIXED
 
 
+def test_a_mixed_log_whose_first_long_record_was_overwritten_is_still_read() -> None:
+    log = pack_short(punch(), 7, 1) * 2 + log_of(MIXED, 40)
+    for counts in ((42,), (0,), ()):
+        assert chosen(log, *counts) is MIXED
+    first, second, *rest = unpack_log(log, MIXED)
+    assert isinstance(first, BadRecord)
+    assert isinstance(second, BadRecord)
+    assert len(rest) == 40
+
+
 def test_a_clock_years_ahead_is_no_unknown_layout_where_the_count_is_right() -> None:
     log = b"".join(pack_record(ATT16, punch(n, at=datetime(2061, 5, 4, 3)), 1) for n in range(30))
     assert chosen(log, 30) is ATT16
