@@ -3,51 +3,25 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from typing import Final
 
 from attendance.clock import Clock
 from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
-from attendance.normalise import normalise
-from attendance.punch import BadRecord, Punch, RawPunch
-from attendance.terminal import Identity, Sizes, Terminal
+from attendance.terminal import Terminal
 from config.model import TerminalSettings
 from daemon.backoff import delay
+from daemon.keeper import ALWAYS, Keeper, KnownOffset
+from daemon.reading import Contact, Reader
 from drivers.base import CanListen, Driver, Session
-from sync.envelope import TerminalHealth, WireTerminal, clean_text
-from sync.outbox import Outbox, TerminalMemory
+from sync.envelope import TerminalHealth, clean_text
+from sync.outbox import Outbox
 
 _log = logging.getLogger(__name__)
 
-FULL_READ_EVERY: Final = timedelta(minutes=15)
-"""A log whose count has not moved is still read whole this often: a count can lie."""
-
 LONGEST_BACKOFF: Final = timedelta(minutes=10)
 LISTEN_QUIET: Final = timedelta(milliseconds=500)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-PAGE: Final = 5000
-"""Punches put into the outbox in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """What one contact with a terminal showed."""
-
-    identity: Identity
-    sizes: Sizes
-    offset_s: float | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KnownOffset:
-    """The clock offset just measured, and since when it holds: the contact before. None: for nothing yet."""
-
-    seconds: float | None
-    since: datetime | None
 
 
 class Collector:
@@ -65,14 +39,15 @@ class Collector:
         self._settings = settings
         self._terminal = terminal
         self._driver = driver
-        self._outbox = outbox
+        self._keeper = Keeper(settings, terminal, outbox, clock)
+        self._reader = Reader(settings.id, terminal.zone, self._keeper)
         self._report = report
         self._clock = clock
         self._due = threading.Event()
         self._wake = threading.Event()
         self._failures = 0
+        self._polled_at = 0.0
         self._last: Contact | None = None
-        self._bad_told: set[bytes] = set()
         self._clock_told = False
 
     @property
@@ -136,11 +111,9 @@ class Collector:
 
     def _poll(self, session: Session, *, whole: bool = False) -> int:
         started = self._clock.now()
-        contact = self._meet(session)
-        memory = self._outbox.recall(self.id)
-        new = 0
-        if whole or self._must_read(contact, memory, started):
-            new = self._read_all(session, contact, memory, started)
+        self._polled_at = self._clock.monotonic()
+        contact = self._last = self._meet(session)
+        new = self._reader.read(session, contact, started, whole=whole)
         self._succeeded(contact)
         if new:
             _log.info(
@@ -175,80 +148,6 @@ class Collector:
         offset = there + timedelta(seconds=0.5) - (now - round_trip / 2)
         return round(offset.total_seconds(), 1)
 
-    def _must_read(self, contact: Contact, memory: TerminalMemory | None, now: datetime) -> bool:
-        if memory is None or memory.serial != contact.identity.serial or not contact.sizes.records:
-            return True
-        if memory.last_full_read_at is None or now - memory.last_full_read_at >= FULL_READ_EVERY:
-            return True
-        return contact.sizes.records != memory.records
-
-    def _read_all(
-        self, session: Session, contact: Contact, memory: TerminalMemory | None, started: datetime
-    ) -> int:
-        """The whole log into the outbox, a page a transaction; the cursor moves with the last page."""
-        items = iter(session.read_log())
-        facts = self._facts(contact)
-        total = new = 0
-        offset = KnownOffset(contact.offset_s, memory.last_contact_at if memory else None)
-        while page := list(islice(items, PAGE)):
-            new += self._put(facts, page, offset)
-            total += len(page)
-        self._outbox.put(
-            self.id,
-            facts,
-            (),
-            coverage=(started, total),
-            memory=TerminalMemory(
-                serial=facts.serial, records=total, last_full_read_at=started, last_contact_at=started
-            ),
-        )
-        return new
-
-    def _put(self, facts: WireTerminal, page: Iterable[RawPunch | BadRecord], offset: KnownOffset) -> int:
-        bad = [item for item in page if isinstance(item, BadRecord)]
-        punches = [self._normalised(item, facts, offset) for item in page if isinstance(item, RawPunch)]
-        for record in bad:
-            self._tell_bad(record)
-        return self._outbox.put(self.id, facts, punches, bad)
-
-    def _normalised(self, raw: RawPunch, facts: WireTerminal, offset: KnownOffset) -> Punch:
-        plain = self._with_offset(raw, facts, None)
-        if offset.since is None or plain.at < offset.since:
-            return plain
-        return self._with_offset(raw, facts, offset.seconds)
-
-    def _with_offset(self, raw: RawPunch, facts: WireTerminal, offset_s: float | None) -> Punch:
-        return normalise(
-            raw,
-            serial=facts.serial,
-            terminal=self.id,
-            zone=self._terminal.zone,
-            now=self._clock.now(),
-            clock_offset_s=offset_s,
-        )
-
-    def _tell_bad(self, record: BadRecord) -> None:
-        """Once for each record: every whole read brings it again."""
-        if record.raw not in self._bad_told:
-            self._bad_told.add(record.raw)
-            _log.warning(
-                "terminal %s: record %d cannot be a punch and is kept as evidence: %s",
-                self.id,
-                record.position,
-                record.reason,
-                extra={"action": "bad_record", "terminal": self.id},
-            )
-
-    def _facts(self, contact: Contact) -> WireTerminal:
-        since = self._settings.since
-        return WireTerminal(
-            serial=contact.identity.serial,
-            group=self._settings.group,
-            timezone=self._terminal.zone.key,
-            unit=self._settings.unit,
-            since=since.isoformat() if since else None,
-        )
-
     # --- live events -------------------------------------------------------------------
 
     def _attend(self, session: Session, stop: threading.Event) -> None:
@@ -262,12 +161,16 @@ class Collector:
         for item in events:
             contact = self._last
             if item is not None and contact is not None:
-                self._put(self._facts(contact), [item], KnownOffset(contact.offset_s, _LONG_AGO))
+                self._keeper.keep(contact.identity.serial, [item], KnownOffset(contact.offset_s, ALWAYS))
             if stop.is_set():
                 return
-            if self._due.is_set():
+            if self._due.is_set() and (item is None or self._overdue()):
                 self._due.clear()
                 self._poll(session)
+
+    def _overdue(self) -> bool:
+        """A crowd at the door goes first, but does not put the poll off for ever."""
+        return self._clock.monotonic() - self._polled_at > 2 * self._settings.every.total_seconds()
 
     # --- health ------------------------------------------------------------------------
 

@@ -61,6 +61,13 @@ class CanListen(Protocol):
         """
         ...
 
+    def arrived(self) -> Iterator[RawPunch | BadRecord]:
+        """Punches that came while something else was asked; waits for none and reads nothing.
+
+        Allowed while a log is prepared; acknowledged as `listen` does.
+        """
+        ...
+
 
 class PreparedLog(Protocol):
     """A log that the terminal holds ready as it was at one moment; only what is asked for is transferred."""
@@ -74,8 +81,11 @@ class PreparedLog(Protocol):
         """The sha256 of the raw bytes of the records from `first` up to, not including, `last`."""
         ...
 
-    def read(self, first: int) -> Iterator[RawPunch | BadRecord]:
-        """The records from `first` to the end; a BadRecord's position counts from the log's start."""
+    def read(self, first: int, last: int | None = None) -> Iterator[RawPunch | BadRecord]:
+        """The records from `first` up to, not including, `last` (None: to the end).
+
+        A BadRecord's position counts from the log's start.
+        """
         ...
 
 

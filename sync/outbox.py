@@ -47,12 +47,16 @@ _Item = TypeVar("_Item", Punch, BadRecord)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerminalMemory:
-    """How far a terminal has been read. `records` counts what its last full read gave."""
+    """How far a terminal has been read: its log's first `records` records.
+
+    `tail_digest` is the sha256 (hex) of the last few of them, empty where it is not known.
+    """
 
     serial: str
     records: int
     last_full_read_at: datetime | None
     last_contact_at: datetime | None
+    tail_digest: str = ""
 
 
 class Outbox:
@@ -146,17 +150,19 @@ class Outbox:
         """What was last remembered of a terminal."""
         with self._at_work():
             row = self._connection.execute(
-                "SELECT serial, records, last_full_read_at, last_contact_at FROM memory WHERE terminal = ?",
+                "SELECT serial, records, last_full_read_at, last_contact_at, tail_digest FROM memory "
+                "WHERE terminal = ?",
                 (terminal,),
             ).fetchone()
         if row is None:
             return None
-        serial, records, read_at, contact_at = row
+        serial, records, read_at, contact_at, digest = row
         return TerminalMemory(
             serial=serial,
             records=records,
             last_full_read_at=utc(read_at) if read_at else None,
             last_contact_at=utc(contact_at) if contact_at else None,
+            tail_digest=digest,
         )
 
     # --- the centre's side
@@ -345,13 +351,15 @@ class Outbox:
 
     def _remember(self, terminal: str, memory: TerminalMemory) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO memory (terminal, serial, records, last_full_read_at, last_contact_at) "
-            "VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO memory "
+            "(terminal, serial, records, last_full_read_at, last_contact_at, tail_digest) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (
                 terminal,
                 memory.serial,
                 memory.records,
                 memory.last_full_read_at.isoformat() if memory.last_full_read_at else None,
                 memory.last_contact_at.isoformat() if memory.last_contact_at else None,
+                memory.tail_digest,
             ),
         )

@@ -94,11 +94,8 @@ class Dialogue:
         """The oldest punch not yet acknowledged; it stays in its place. None when the time is over."""
         with self.watched():
             while True:
-                while self.conversation.events:
-                    event = self.conversation.events[0]
-                    if event.is_punch:
-                        return event
-                    self.settle(event)
+                if (event := self.waiting_punch()) is not None:
+                    return event
                 try:
                     chunk = self._transport.receive(deadline=due)
                 except DeviceTimeout:
@@ -107,8 +104,19 @@ class Dialogue:
                 if monotonic() >= due and not self.conversation.events:
                     return None
 
+    def waiting_punch(self) -> LiveEvent | None:
+        """The oldest punch that has arrived already; other events before it are dismissed."""
+        while self.conversation.events:
+            event = self.conversation.events[0]
+            if event.is_punch:
+                return event
+            self.settle(event)
+        return None
+
     def settle(self, event: LiveEvent) -> None:
-        """Tell the terminal that an event has arrived, and forget it."""
+        """Tell the terminal that an event has arrived, and forget it; once, whoever asks."""
+        if event not in self.conversation.events:
+            return
         with self.watched():
             self.conversation.events.remove(event)
             deadline = monotonic() + self._timeout_s

@@ -36,9 +36,9 @@ class ZkPreparedLog:
         """See drivers.base.PreparedLog."""
         return sha256(self._bytes(first, last)).digest()
 
-    def read(self, first: int) -> Iterator[RawPunch | BadRecord]:
+    def read(self, first: int, last: int | None = None) -> Iterator[RawPunch | BadRecord]:
         """See drivers.base.PreparedLog. The transfer is over when this returns."""
-        records = self._bytes(first, self.records)
+        records = self._bytes(first, self.records if last is None else last)
         if self.layout is None:
             return iter(())
         return unpack_log(records, self.layout, self.pins, first)

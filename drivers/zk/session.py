@@ -258,6 +258,15 @@ class ZkSession:
             self._listening = True
         return self._punches(quiet.total_seconds())
 
+    def arrived(self) -> Iterator[RawPunch | BadRecord]:
+        """See drivers.base.CanListen. One whose user id must first be asked for waits for `listen`."""
+        while (event := self._dialogue.waiting_punch()) is not None:
+            uid = uid_of_event(event.data)
+            if uid is not None and uid not in (self._pins or {}):
+                return
+            yield unpack_event(event.data, self._pins or {})
+            self._dialogue.settle(event)
+
     def _punches(self, quiet_s: float) -> Iterator[RawPunch | BadRecord | None]:
         while True:
             event: LiveEvent | None = self._dialogue.next_punch(monotonic() + quiet_s)

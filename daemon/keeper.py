@@ -1,0 +1,93 @@
+"""What one terminal gave, given its meaning and made durable in the outbox."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from attendance.clock import Clock
+from attendance.normalise import normalise
+from attendance.punch import BadRecord, Punch, RawPunch
+from attendance.terminal import Terminal
+from config.model import TerminalSettings
+from sync.envelope import WireTerminal
+from sync.outbox import Outbox, TerminalMemory
+
+_log = logging.getLogger(__name__)
+
+ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOffset:
+    """The clock offset just measured, and since when it holds: the contact before. None: for nothing yet."""
+
+    seconds: float | None
+    since: datetime | None
+
+
+class Keeper:
+    """The way of one terminal's records into the outbox."""
+
+    def __init__(self, settings: TerminalSettings, terminal: Terminal, outbox: Outbox, clock: Clock) -> None:
+        self._settings = settings
+        self._terminal = terminal
+        self._outbox = outbox
+        self._clock = clock
+        self._bad_told: set[bytes] = set()
+
+    def recall(self) -> TerminalMemory | None:
+        """How far the terminal had been read."""
+        return self._outbox.recall(self._settings.id)
+
+    def keep(self, serial: str, page: Iterable[RawPunch | BadRecord], offset: KnownOffset) -> int:
+        """Put records into the outbox; on disk when this returns. How many were new. Raises OutboxError."""
+        items = list(page)
+        bad = [item for item in items if isinstance(item, BadRecord)]
+        punches = [self._normalised(item, serial, offset) for item in items if isinstance(item, RawPunch)]
+        for record in bad:
+            self._tell_bad(record)
+        return self._outbox.put(self._settings.id, self._facts(serial), punches, bad)
+
+    def conclude(self, memory: TerminalMemory, coverage: tuple[datetime, int] | None) -> None:
+        """After the last record of a read: move the cursor, and say what the read covers."""
+        self._outbox.put(self._settings.id, self._facts(memory.serial), (), coverage=coverage, memory=memory)
+
+    def _facts(self, serial: str) -> WireTerminal:
+        since = self._settings.since
+        return WireTerminal(
+            serial=serial,
+            group=self._settings.group,
+            timezone=self._terminal.zone.key,
+            unit=self._settings.unit,
+            since=since.isoformat() if since else None,
+        )
+
+    def _normalised(self, raw: RawPunch, serial: str, offset: KnownOffset) -> Punch:
+        plain = self._with_offset(raw, serial, None)
+        if offset.since is None or plain.at < offset.since:
+            return plain
+        return self._with_offset(raw, serial, offset.seconds)
+
+    def _with_offset(self, raw: RawPunch, serial: str, offset_s: float | None) -> Punch:
+        return normalise(
+            raw,
+            serial=serial,
+            terminal=self._settings.id,
+            zone=self._terminal.zone,
+            now=self._clock.now(),
+            clock_offset_s=offset_s,
+        )
+
+    def _tell_bad(self, record: BadRecord) -> None:
+        """Once for each record: every whole read brings it again."""
+        if record.raw not in self._bad_told:
+            self._bad_told.add(record.raw)
+            _log.warning(
+                "terminal %s: record %d cannot be a punch and is kept as evidence: %s",
+                self._settings.id,
+                record.position,
+                record.reason,
+                extra={"action": "bad_record", "terminal": self._settings.id},
+            )

@@ -1,0 +1,233 @@
+"""What a poll reads of a log: too little loses punches, too much keeps a slow terminal from its people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from attendance.clock import SystemClock
+from attendance.errors import Unsupported
+from attendance.punch import BadRecord, RawPunch, Source
+from attendance.terminal import Identity, Sizes, Terminal
+from config.model import TerminalSettings
+from daemon.keeper import Keeper
+from daemon.reading import OVERLAP, PAGE, Contact, Reader
+from sync.envelope import Batch
+from sync.outbox import Outbox
+
+ZONE = ZoneInfo("Asia/Makassar")
+NOON = datetime(2026, 9, 4, 4, 0, tzinfo=UTC)
+FIRST = datetime(2026, 1, 5, 7, 0)
+
+
+def punch(number: int, *, pin: str = "1001", source: Source = Source.LOG) -> RawPunch:
+    return RawPunch(
+        pin=pin, wall_time=FIRST + timedelta(minutes=number), verify_code=1, state_code=0, source=source
+    )
+
+
+class TailTerminal:
+    """A log that is held ready; `transferred` notes which records went over the line."""
+
+    def __init__(self, log: list[RawPunch]) -> None:
+        self.log = log
+        self.capacity = 100_000
+        self.transferred: list[tuple[int, int]] = []
+        self.live: list[RawPunch] = []
+        self.no_tail = False
+
+    def read_log(self) -> Iterator[RawPunch | BadRecord]:
+        self.transferred.append((0, len(self.log)))
+        return iter(list(self.log))
+
+    @contextmanager
+    def prepare_log(self) -> Iterator["TailTerminal"]:
+        if self.no_tail:
+            raise Unsupported("this terminal prepares no log, it is read whole")
+        yield self
+
+    @property
+    def records(self) -> int:
+        return len(self.log)
+
+    def digest(self, first: int, last: int) -> bytes:
+        return sha256(repr(self.log[first:last]).encode()).digest()
+
+    def read(self, first: int, last: int | None = None) -> Iterator[RawPunch | BadRecord]:
+        end = len(self.log) if last is None else last
+        self.transferred.append((first, end))
+        return iter(self.log[first:end])
+
+    def listen(self, *, quiet: timedelta) -> Iterator[RawPunch | BadRecord | None]:
+        return iter(())
+
+    def arrived(self) -> Iterator[RawPunch | BadRecord]:
+        while self.live:
+            yield self.live.pop(0)
+
+    def identify(self) -> Identity:
+        return Identity(serial="TAIL1")
+
+    def read_clock(self) -> datetime:
+        return FIRST
+
+    def read_sizes(self) -> Sizes:
+        return Sizes(records=len(self.log), record_capacity=self.capacity)
+
+
+class Bench:
+    """A reader with its terminal and its outbox."""
+
+    def __init__(self, outbox: Outbox, records: int) -> None:
+        self.outbox = outbox
+        self.terminal = TailTerminal([punch(number) for number in range(records)])
+        settings = TerminalSettings(id="lobi", host="x")
+        device = Terminal(id="lobi", host="x", zone=ZONE)
+        self.reader = Reader("lobi", ZONE, Keeper(settings, device, outbox, SystemClock()))
+        self.now = NOON
+
+    def poll(self, *, offset_s: float | None = 0.0, whole: bool = False) -> int:
+        self.terminal.transferred.clear()
+        contact = Contact(self.terminal.identify(), self.terminal.read_sizes(), offset_s, self.now)
+        return self.reader.read(self.terminal, contact, self.now, whole=whole)
+
+    def stored(self) -> list[str]:
+        self.outbox.seal()
+        return sorted(punch.wall for batch in self.batches() for punch in batch.punches)
+
+    def batches(self) -> list[Batch]:
+        self.outbox.seal()
+        return [Batch.model_validate_json(sealed.payload) for sealed in self.outbox.pending(1000)]
+
+    def made(self) -> list[str]:
+        return sorted(punch.wall_time.isoformat() for punch in self.terminal.log)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox(tmp_path / "outbox.db", edge="setda-01") as opened:
+        yield opened
+
+
+@pytest.fixture
+def bench(outbox: Outbox) -> Bench:
+    bench = Bench(outbox, 4000)
+    assert bench.poll() == 4000
+    return bench
+
+
+def test_a_whole_read_comes_in_pages(bench: Bench) -> None:
+    """Between pages live punches go in: a slow terminal must not hold them for minutes."""
+    assert bench.terminal.transferred == [(0, PAGE), (PAGE, 2 * PAGE), (2 * PAGE, 4000)]
+    assert bench.stored() == bench.made()
+
+
+def test_nothing_new_reads_nothing(bench: Bench) -> None:
+    assert bench.poll() == 0
+    assert bench.terminal.transferred == []
+
+
+def test_only_the_new_records_are_read(bench: Bench) -> None:
+    bench.terminal.log += [punch(number) for number in range(4000, 4005)]
+    assert bench.poll() == 5
+    assert bench.terminal.transferred == [(4000, 4005)]
+    assert bench.stored() == bench.made()
+
+
+@pytest.mark.parametrize("change", ["cleared", "shorter", "renumbered", "one record within the overlap"])
+def test_another_log_behind_the_known_end_is_read_whole(bench: Bench, change: str) -> None:
+    """Cleared and refilled, overwritten, put back from a backup: the count alone would hide it."""
+    if change == "cleared":
+        bench.terminal.log = [punch(number, pin="7") for number in range(9000, 9000 + 4100)]
+    elif change == "shorter":
+        bench.terminal.log = [punch(9000)]
+    elif change == "renumbered":
+        bench.terminal.log = [*bench.terminal.log[1:], punch(9001), punch(9002)]
+    else:
+        bench.terminal.log[4000 - OVERLAP] = punch(9003)
+        bench.terminal.log.append(punch(9004))
+    bench.poll()
+    assert bench.terminal.transferred[0][0] == 0
+    assert set(bench.made()) <= set(bench.stored())
+
+
+def test_a_full_log_that_writes_over_itself_is_noticed(outbox: Outbox) -> None:
+    """The count stands at the capacity for ever; trusting it would lose every further punch."""
+    bench = Bench(outbox, 50)
+    bench.terminal.capacity = 50
+    bench.poll()
+    assert bench.poll() == 0
+    bench.terminal.log = [*bench.terminal.log[1:], punch(9000)]
+    assert bench.poll() == 1
+
+
+def test_a_count_that_lies_is_found_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = bench.terminal.read_sizes()
+    bench.terminal.log.append(punch(4000))
+    monkeypatch.setattr(bench.terminal, "read_sizes", lambda: stuck)
+    assert bench.poll() == 0
+    bench.now += timedelta(minutes=15)
+    assert bench.poll() == 1
+
+
+def test_the_whole_log_is_read_once_a_day_as_proof(bench: Bench) -> None:
+    """Only a whole read covers: without it the days of a terminal would stay incomplete."""
+    bench.now += timedelta(hours=14)
+    bench.poll()
+    assert bench.terminal.transferred[0] == (0, PAGE)
+    marks = [mark.until for batch in bench.batches() for mark in batch.coverage]
+    assert marks == [NOON, NOON + timedelta(hours=14)]
+    bench.now += timedelta(hours=2)
+    bench.poll()
+    assert bench.terminal.transferred == []
+
+
+def test_a_tail_read_covers_nothing(bench: Bench) -> None:
+    bench.terminal.log.append(punch(4000))
+    bench.now += timedelta(minutes=1)
+    bench.poll()
+    assert len([mark for batch in bench.batches() for mark in batch.coverage]) == 1
+
+
+@pytest.mark.parametrize(("offset_s", "behind_s"), [(-3600.0, 3600), (3600.0, 3600), (0.0, 0)])
+def test_a_clock_that_is_off_covers_less(outbox: Outbox, offset_s: float, behind_s: int) -> None:
+    """An hour behind, its midnight is an hour late: the old day is not over when ours is."""
+    bench = Bench(outbox, 3)
+    bench.poll(offset_s=offset_s)
+    (mark,) = [mark for batch in bench.batches() for mark in batch.coverage]
+    assert mark.until == NOON - timedelta(seconds=behind_s)
+
+
+@pytest.mark.parametrize("offset_s", [None, -9e11, 9e11])
+def test_a_clock_without_a_date_covers_nothing(outbox: Outbox, offset_s: float | None) -> None:
+    bench = Bench(outbox, 3)
+    assert bench.poll(offset_s=offset_s) == 3
+    assert not [mark for batch in bench.batches() for mark in batch.coverage]
+
+
+def test_live_punches_go_in_between_the_pages(outbox: Outbox) -> None:
+    bench = Bench(outbox, 4000)
+    bench.terminal.live = [punch(9000, source=Source.LIVE)]
+    bench.poll()
+    places = [entry.source for batch in bench.batches() for entry in batch.punches]
+    assert places.index(Source.LIVE) == PAGE
+
+
+def test_a_terminal_without_a_ready_log_is_read_whole(outbox: Outbox) -> None:
+    bench = Bench(outbox, 30)
+    bench.terminal.no_tail = True
+    assert bench.poll() == 30
+    assert bench.poll() == 0
+    bench.terminal.log.append(punch(30))
+    assert bench.poll() == 1
+    assert bench.terminal.transferred == [(0, 31)]
+
+
+def test_another_serial_is_another_log(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lent machine at the same address, with as many records."""
+    monkeypatch.setattr(bench.terminal, "identify", lambda: Identity(serial="LENT9"))
+    assert bench.poll() == 4000
