@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Final, NoReturn
 
 from attendance.errors import AttendanceError, ConfigError
 
@@ -30,6 +30,23 @@ examples:
   hadir config init edge > edge.toml          a commented starting file
   hadir edge run --config edge.toml --once    read every terminal now, and deliver
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says one line on wrong usage, and where help is; subparsers are made of the same class."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(WRONG_USAGE, f"hadir: {' '.join(message.split())}; see {self.prog} --help\n")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse what is left over here, where the command that it was given to is known."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +82,7 @@ def _missing_extra(error: ModuleNotFoundError) -> ConfigError:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hadir",
         description="Every punch from an office's attendance terminals, whole and on time, in the database.",
         epilog=_EPILOG,

@@ -169,6 +169,37 @@ def test_every_action_shows_an_example(capsys: pytest.CaptureFixture[str]) -> No
         assert f"example: hadir {' '.join(words)}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "the following arguments are required: COMMAND; see hadir --help"),
+        (["--bogus"], "the following arguments are required: COMMAND; see hadir --help"),
+        (["edge"], "the following arguments are required: ACTION; see hadir edge --help"),
+        (["edge", "run"], "the following arguments are required: --config; see hadir edge run --help"),
+        (
+            ["edge", "run", "--config", "x", "--twice"],
+            "unrecognized arguments: --twice; see hadir edge run --help",
+        ),
+        (
+            ["edge", "run", "--config", "x", "--timeout"],
+            "argument --timeout: expected one argument; see hadir edge run --help",
+        ),
+        (
+            ["config", "check", "x", "two\nlines"],
+            "unrecognized arguments: two lines; see hadir config check --help",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_where_help_is(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that logs the first line of stderr must log what was wrong."""
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"hadir: {says}\n"
+
+
 def test_config_init_prints_a_file_that_check_accepts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
