@@ -117,9 +117,10 @@ class Collector:
         self._succeeded(contact)
         if new:
             _log.info(
-                "terminal %s: %d new records",
+                "terminal %s: %d new %s",
                 self.id,
                 new,
+                "record" if new == 1 else "records",
                 extra={"action": "collected", "terminal": self.id},
             )
         return new

@@ -128,7 +128,7 @@ def test_broker_that_is_down_at_start_and_dies_on_the_way(broker: Mosquitto, tmp
             broker.kill()
             broker.forget()
             item.terminal.punch("1001", at=datetime(2026, 2, 2, 7, 0))
-            eventually(lambda: " 1 new records" in process.log, what="collection while the broker is dead")
+            eventually(lambda: " 1 new record" in process.log, what="collection while the broker is dead")
             broker.start()
             eventually(
                 lambda: len(_rows(url)) == 301, what=f"delivery after the crash: {process.log}{centre.log}"
