@@ -70,8 +70,8 @@ def test_the_contracts_example_is_read(tmp_path: Path) -> None:
             "terminal[0].every: '60 s' is no duration; write for example 500ms, 60s, 5m or 24h",
         ),
         ('every = "0s"', "terminal[0].every: a duration here must be longer than zero"),
-        ("port = 70000", "terminal[0].port: input should be less than or equal to 65535"),
-        ("comm_key = 1234567", "terminal[0].comm_key: input should be less than or equal to 999999"),
+        ("port = 70000", "terminal[0].port: must be 1 to 65535, not 70000"),
+        ('port = "4370/tcp"', "terminal[0].port: must be 1 to 65535, not '4370/tcp'"),
         (
             'timezone = "Asia/Kutai"',
             "terminal[0].timezone: 'Asia/Kutai' is no time zone; write for example Asia/Jakarta",
@@ -87,6 +87,13 @@ def test_one_wrong_line_gives_one_clear_line(tmp_path: Path, line: str, says: st
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("key", ["1234567", "-12", '"1234567"', '"secret"', "12.5"])
+def test_a_wrong_comm_key_is_not_shown_in_the_complaint(tmp_path: Path, key: str) -> None:
+    """The complaint ends in a journal that more people read than the settings file."""
+    path = write(tmp_path, f'[edge]\nid = "a"\n[[terminal]]\nid = "x"\nhost = "h"\ncomm_key = {key}')
+    assert complaint(path) == f"{path}: terminal[0].comm_key: must be 0 to 999999"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -99,6 +106,10 @@ def test_one_wrong_line_gives_one_clear_line(tmp_path: Path, line: str, says: st
             "two terminals have the id 'x'",
         ),
         ('[edge]\nid = "a"\n[mqtt]\npassword_file = "gone"', "mqtt.password_file"),
+        (
+            '[edge]\nid = "a"\n[push]\nlisten = "0.0.0.0:8081"\nmax_body = 10',
+            "push.max_body: must be 65536 or more, not 10",
+        ),
         ('[edge]\nid = "a"\n[mqtt]\ncert_file = "c"', "cert_file and key_file go together"),
         ('[database]\nurl = "postgresql://x/y"', "'postgresql' is no database that hadir knows"),
         ('[console]\nlisten = "8080"', "write host:port"),
@@ -125,10 +136,67 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
     assert "4321" not in repr(settings)
 
 
-def test_a_wrong_secret_is_not_shown_in_the_complaint(tmp_path: Path) -> None:
-    write(tmp_path, "hunter2", "lobi.key")
+@pytest.mark.parametrize("secret", ["hunter2", "1234567", "-1", ""])
+def test_a_wrong_key_file_is_named_and_what_it_holds_is_not_shown(tmp_path: Path, secret: str) -> None:
+    """The technician must learn which file to open: the settings themselves are right."""
+    file = write(tmp_path, secret, "lobi.key")
     path = write(tmp_path, '[edge]\nid = "a"\n[[terminal]]\nid = "x"\nhost = "h"\ncomm_key_file = "lobi.key"')
-    assert "hunter2" not in complaint(path)
+    assert complaint(path) == (
+        f"{path}: terminal[0].comm_key_file: {file} should hold one number from 0 to 999999, in digits"
+    )
+
+
+def test_a_wrong_address_in_a_file_is_not_shown_either(tmp_path: Path) -> None:
+    """It may be the password itself, put into the wrong file."""
+    file = write(tmp_path, "hunter2", "database.url")
+    path = write(tmp_path, '[database]\nurl_file = "database.url"')
+    text = complaint(path)
+    assert text.startswith(f"{path}: database.url_file: {file} should hold sqlite:////")
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            '[edge]\nid="a"\n[[terminal]]\nid="x"\nhost="h"\ncomm_key=0\ncomm_key_file="s"',
+            "terminal[0].comm_key",
+        ),
+        ('[edge]\nid="a"\n[mqtt]\npassword="hunter2"\npassword_file="s"', "mqtt.password"),
+        ('[database]\nurl="sqlite:///hunter2"\nurl_file="s"', "database.url"),
+    ],
+)
+def test_a_secret_given_twice_is_refused(tmp_path: Path, text: str, place: str) -> None:
+    """Whichever of the two we took, somebody would change the other and wonder."""
+    write(tmp_path, "4321", "s")
+    path = write(tmp_path, text)
+    key = place.rpartition(".")[2]
+    assert complaint(path) == f"{path}: {place}: is given, and {key}_file too; give one of them"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n"])
+def test_an_empty_file_is_right_for_nobody(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    assert complaint(path) == (
+        f"{path}: has neither [edge], as edge.toml has, nor any table of central.toml: "
+        "[database], [mqtt], [console], [scoring]"
+    )
+
+
+def test_the_other_kind_of_file_is_told_in_one_line(tmp_path: Path) -> None:
+    """The two lie side by side in /etc/hadir; a list of unknown keys would not say what happened."""
+    edge, central = write(tmp_path, CONTRACT_EDGE), write(tmp_path, sample("central"), "central.toml")
+    with pytest.raises(ConfigError) as caught:
+        load_central(edge, environ={})
+    assert (
+        str(caught.value) == f"{edge}: is an edge.toml: it has [edge]; what is wanted here is a central.toml"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_edge(central, environ={})
+    assert (
+        str(caught.value)
+        == f"{central}: is a central.toml: it has [console]; what is wanted here is an edge.toml"
+    )
 
 
 def test_the_environment_overrides_every_table(tmp_path: Path) -> None:
