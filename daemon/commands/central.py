@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.model import CentralConfig
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,22 +29,30 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     init.set_defaults(func=_init)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _settings(file: Path) -> "CentralConfig":
+    """central.toml, with a policy that can be scored with: at the month's end is too late to learn it."""
     from config.load import load_central
+    from daemon.commands.score import chosen_policy
+
+    settings = load_central(file)
+    chosen_policy(file, settings.scoring.policy)
+    return settings
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from daemon import logs
     from daemon.central import run_daemon
 
-    settings = load_central(arguments.config)
+    settings = _settings(arguments.config)
     logs.set_up(verbose=arguments.verbose)
     return run_daemon(settings)
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from config.load import load_central
     from daemon import logs
     from sync.central.store import initialise, open_engine
 
-    settings = load_central(arguments.config)
+    settings = _settings(arguments.config)
     logs.set_up(verbose=arguments.verbose)
     engine = open_engine(settings.database.url)
     try:

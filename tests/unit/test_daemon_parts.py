@@ -212,6 +212,9 @@ def test_config_init_prints_a_file_that_check_accepts(
 
 
 @pytest.mark.parametrize(
+    "command", [("config", "check"), ("central", "init", "--config"), ("central", "run", "--config")]
+)
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ('[scoring]\npolicy = "tulangbawang"\n', "no policy is called 'tulangbawang'; the nearest"),
@@ -219,14 +222,15 @@ def test_config_init_prints_a_file_that_check_accepts(
     ],
 )
 def test_a_policy_that_cannot_be_scored_with_is_told_before_the_month_ends(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], text: str, says: str
 ) -> None:
     path = tmp_path / "central.toml"
-    path.write_text(text, encoding="utf-8")
-    assert main.main(["config", "check", str(path)]) == 2
-    line = capsys.readouterr().err
+    path.write_text(f'{text}[database]\nurl = "sqlite:///{tmp_path}/central.db"\n', encoding="utf-8")
+    assert main.main([*command, str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"hadir: {tmp_path}")
     assert says in line
+    assert not (tmp_path / "central.db").exists()
 
 
 def test_check_names_a_terminal_that_its_driver_can_never_read(
