@@ -102,8 +102,6 @@ class TerminalSettings(Section):
     def _host_given(self) -> "TerminalSettings":
         if self.polled and not self.host:
             raise ValueError("host is missing: the terminal's address, for example 192.0.2.10")
-        if self.driver == "zk-push" and self.serial is None:
-            raise ValueError("serial is missing: a terminal that dials in is known by its serial number")
         return self
 
 
@@ -160,10 +158,12 @@ class EdgeConfig(Section):
 
     @property
     def dialling_in(self) -> tuple[TerminalSettings, ...]:
-        """The terminals that the receiver waits for; none while it is off."""
+        """The terminals that the receiver lets in, by their serials; none while it is off."""
         if not self.push.listen:
             return ()
-        return tuple(terminal for terminal in self.terminal if terminal.driver == "zk-push")
+        return tuple(
+            terminal for terminal in self.terminal if terminal.driver == "zk-push" and terminal.serial
+        )
 
     def device(self, settings: TerminalSettings) -> Terminal:
         """What a driver needs to know about one terminal."""

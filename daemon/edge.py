@@ -105,17 +105,19 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
 
 
 def tell_passed_over(settings: EdgeConfig, besides: Collection[TerminalSettings] = ()) -> None:
-    """Log the terminals that are not dialled from here, those `besides` left out."""
+    """Log the terminals that are not dialled from here, those `besides` left out, and why."""
     for terminal in settings.terminal:
         if terminal.polled or terminal in besides:
             continue
-        closed = terminal.driver == "zk-push" and not settings.push.listen
+        level, reason = logging.INFO, f"driver {terminal.driver} is not polled"
+        if terminal.driver == "zk-push" and not settings.push.listen:
+            level, reason = logging.WARNING, "it dials in, and there is no listen in [push]"
+        elif terminal.driver == "zk-push" and not terminal.serial:
+            level, reason = logging.WARNING, "it dials in, and is let in by its serial, which is missing"
         _log.log(
-            logging.WARNING if closed else logging.INFO,
+            level,
             "terminal %s is passed over: %s",
             terminal.id,
-            "it dials in, and there is no listen in [push]"
-            if closed
-            else f"driver {terminal.driver} is not polled",
+            reason,
             extra={"action": "passed_over", "terminal": terminal.id},
         )
