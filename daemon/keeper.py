@@ -27,6 +27,10 @@ class KnownOffset:
     since: datetime | None
 
 
+UNKNOWN: Final = KnownOffset(None, None)
+"""Where the terminal does not tell its time."""
+
+
 class Keeper:
     """The way of one terminal's records into the outbox."""
 

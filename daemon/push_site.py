@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from attendance.clock import Clock
-from attendance.normalise import normalise
 from attendance.punch import BadRecord, RawPunch
 from config.model import EdgeConfig, TerminalSettings
+from daemon.keeper import UNKNOWN, Keeper
 from daemon.push_memory import PushMemory
 from drivers.zk_push.desk import Upload
 from drivers.zk_push.lines import Operation
 from drivers.zk_push.options import PushFacts, PushOptions
 from drivers.zk_push.replies import Command, CommandResult
-from sync.envelope import TerminalHealth, WireTerminal, clean_text
+from sync.envelope import TerminalHealth, clean_text
 from sync.outbox import Outbox
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class _Caller:
     """What is known of one terminal while the daemon runs."""
 
     settings: TerminalSettings
+    keeper: Keeper
     facts: PushFacts
     peer: str = ""
     seen_at: datetime | None = None
@@ -72,14 +73,16 @@ class PushSite:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._outbox = outbox
         self._memory = memory
         self._report = report
         self._clock = clock
         self._lock = threading.Lock()
-        self._bad_told: set[bytes] = set()
         self._callers = {
-            terminal.serial or "": _Caller(terminal, PushFacts()) for terminal in settings.dialling_in
+            terminal.serial: _Caller(
+                terminal, Keeper(terminal, settings.device(terminal), outbox, clock), PushFacts()
+            )
+            for terminal in settings.dialling_in
+            if terminal.serial
         }
 
     # --- who calls
@@ -128,9 +131,9 @@ class PushSite:
 
     def deliver(self, serial: str, upload: Upload) -> None:
         """Punches and unreadable lines to the outbox, operations beside it; on disk when this returns."""
-        caller = self._callers[serial].settings
         if upload.records:
-            self._put(caller, serial, upload.records)
+            self._put(self._callers[serial], serial, upload.records)
+        caller = self._callers[serial].settings
         if upload.operations:
             self._tell_operations(caller.id, self._memory.keep_operations(serial, upload.operations))
         if upload.users or upload.dropped:
@@ -142,32 +145,15 @@ class PushSite:
                 extra={"action": "push_dropped", "terminal": caller.id},
             )
 
-    def _put(self, settings: TerminalSettings, serial: str, records: Iterable[RawPunch | BadRecord]) -> None:
-        zone = self._settings.device(settings).zone
-        facts = WireTerminal(
-            serial=serial,
-            group=settings.group,
-            timezone=zone.key,
-            unit=settings.unit,
-            since=settings.since.isoformat() if settings.since else None,
-        )
-        now = self._clock.now()
-        punches = []
-        bad = []
-        for record in records:
-            if isinstance(record, BadRecord):
-                bad.append(record)
-            else:
-                punches.append(normalise(record, serial=serial, terminal=settings.id, zone=zone, now=now))
-        new = self._outbox.put(settings.id, facts, punches, bad)
-        for record in bad:
-            self._tell_bad(settings.id, record)
+    def _put(self, caller: _Caller, serial: str, records: Iterable[RawPunch | BadRecord]) -> None:
+        new = caller.keeper.keep(serial, records, UNKNOWN)
         if new:
             _log.info(
-                "terminal %s: %d new records",
-                settings.id,
+                "terminal %s: %d new %s",
+                caller.settings.id,
                 new,
-                extra={"action": "collected", "terminal": settings.id},
+                "record" if new == 1 else "records",
+                extra={"action": "collected", "terminal": caller.settings.id},
             )
 
     # --- resume points and commands
@@ -218,18 +204,6 @@ class PushSite:
             )
         if back:
             _log.info("terminal %s is back", name, extra={"action": "terminal_back", "terminal": name})
-
-    def _tell_bad(self, name: str, record: BadRecord) -> None:
-        """Once for each record: it may be sent again."""
-        if record.raw not in self._bad_told:
-            self._bad_told.add(record.raw)
-            _log.warning(
-                "terminal %s: line %d of an upload is kept as evidence: %s",
-                name,
-                record.position,
-                record.reason,
-                extra={"action": "bad_record", "terminal": name},
-            )
 
     def _tell_operations(self, name: str, operations: Iterable[Operation]) -> None:
         for one in operations:
