@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attendance.errors import ConfigError
+from daemon.wording import counted
 
 if TYPE_CHECKING:
     from scoring.policy import Policy
@@ -67,12 +68,16 @@ def _run(arguments: argparse.Namespace) -> int:
 def _print(summary: "Summary") -> None:
     whose = f"unit {summary.unit}" if summary.unit else "all units"
     days = ", ".join(f"{number} {status}" for status, number in summary.days.items()) or "none"
-    print(f"{summary.month}, policy {summary.policy}, {whose}: {summary.people} people; days: {days}")
+    people = counted(summary.people, "person", "people")
+    print(f"{summary.month}, policy {summary.policy}, {whose}: {people}; days: {days}")
     for unit in sorted(summary.units, key=lambda unit: (unit.rank is None, unit.rank, unit.unit)):
         rank = "not ranked" if unit.rank is None else f"rank {unit.rank} of {unit.ranked_of}"
         score = "no score" if unit.score is None else f"{unit.score.normalize():f}"
-        print(f"  {unit.unit}: {score}, {rank}, {unit.people} people")
+        print(f"  {unit.unit}: {score}, {rank}, {counted(unit.people, 'person', 'people')}")
     if summary.sanctions:
-        print(f"  {summary.sanctions} steps of the sanction ladder are reached: see v1_sanction")
+        steps = counted(
+            summary.sanctions, "step of the sanction ladder is", "steps of the sanction ladder are"
+        )
+        print(f"  {steps} reached: see v1_sanction")
     for note in summary.notes:
         print(f"  note: {note}")

@@ -53,8 +53,8 @@ def run(tmp_path: Path) -> Run:
 def test_score_and_explain_a_month(office: Office, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("score", "--month", "2026-08") == 0
     said = capsys.readouterr().out
-    assert "2026-08, policy tulang-bawang, all units: 1 people; days: 2 holiday, 10 off, 19 present" in said
-    assert "bkd: 99, rank 1 of 1, 1 people" in said
+    assert "2026-08, policy tulang-bawang, all units: 1 person; days: 2 holiday, 10 off, 19 present" in said
+    assert "bkd: 99, rank 1 of 1, 1 person" in said
     assert run("explain", "--nip", "19850317 201001 1 001", "--month", "2026-08") == 0
     told = capsys.readouterr().out
     assert "Senin, 3 Agustus 2026: terlambat 31 menit (rentang 31-60 menit), potongan 1 %" in told
