@@ -10,14 +10,18 @@ from datetime import timedelta
 from typing import Final
 
 from attendance.clock import Clock, SystemClock
-from attendance.errors import AttendanceError
+from attendance.errors import AttendanceError, DeviceError
 from config.model import EdgeConfig
 from daemon.collector import Collector
 from daemon.edge import JOIN_S, EdgeParts, edge_parts, tell_passed_over
 from daemon.threads import Supervised
+from daemon.wording import counted
 
 AT_ONCE: Final = 40
 """Terminals read side by side."""
+
+AGAIN_AFTER_S: Final = 1.0
+"""A failure that may pass is given so long to pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,9 @@ def _read_all(
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Every terminal at once; one that has not ended at the deadline has failed."""
     pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="terminal")
-    reading: dict[Future[int], str] = {pool.submit(part.poll_once): part.id for part in collectors}
+    reading: dict[Future[int], str] = {
+        pool.submit(_read, part, deadline, clock): part.id for part in collectors
+    }
     done, late = wait(reading, timeout=max(0.0, deadline - clock.monotonic()))
     pool.shutdown(wait=False, cancel_futures=True)
     read: dict[str, int] = {}
@@ -84,6 +90,17 @@ def _read_all(
     return read, failed
 
 
+def _read(collector: Collector, deadline: float, clock: Clock) -> int:
+    """One terminal, and once more where the failure may pass and time remains. Raises as poll_once."""
+    try:
+        return collector.poll_once()
+    except DeviceError as error:
+        if not error.transient or clock.monotonic() + AGAIN_AFTER_S >= deadline:
+            raise
+    clock.wait(threading.Event(), AGAIN_AFTER_S)
+    return collector.poll_once()
+
+
 def _tell(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         facts = {
@@ -94,14 +111,20 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
         }
         print(json.dumps(facts))
     else:
-        new = sum(outcome.read.values())
-        read = len(outcome.read)
-        print(f"{read} terminals read, {new} new records, {outcome.queued} entries wait for the centre")
+        read = counted(len(outcome.read), "terminal")
+        new = counted(sum(outcome.read.values()), "new record")
+        queued = counted(outcome.queued, "entry waits", "entries wait")
+        print(f"{read} read, {new}, {queued} for the centre")
     for terminal, reason in sorted(outcome.failed.items()):
         print(f"hadir: terminal {terminal}: {reason}", file=sys.stderr)
     if outcome.queued:
+        queued = counted(
+            outcome.queued,
+            "entry is not acknowledged by the centre and stays",
+            "entries are not acknowledged by the centre and stay",
+        )
         print(
-            f"hadir: {outcome.queued} entries are not acknowledged by the centre and stay in the outbox; "
+            f"hadir: {queued} in the outbox; "
             f"is the broker at {outcome.broker} up, and hadir central running?",
             file=sys.stderr,
         )

@@ -9,6 +9,7 @@ from attendance.errors import ConfigError
 from config.load import load_any
 from config.model import CentralConfig, EdgeConfig
 from daemon.commands.score import chosen_policy
+from daemon.wording import counted
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +40,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if isinstance(settings, EdgeConfig):
         facts["edge"] = settings.edge.id
         facts["terminals"] = [terminal.id for terminal in settings.terminal]
-        summary = f" {settings.edge.id} with {len(settings.terminal)} terminals"
+        summary = f" {settings.edge.id} with {counted(len(settings.terminal), 'terminal')}"
     print(json.dumps(facts) if arguments.json else f"{arguments.file}: right ({kind}{summary})")
     return 0
 

@@ -8,6 +8,7 @@ import pytest
 
 from mosquitto import Mosquitto, free_port, running_mosquitto
 from program import eventually, query, run_hadir, running_hadir, stored_identities, write_central, write_edge
+from proxy import proxy_before
 from terminals import running_terminals, serving, some_terminal
 
 
@@ -52,6 +53,24 @@ def test_wrong_comm_key_stops_only_its_own_terminal(broker: Mosquitto, tmp_path:
         assert "comm key" in line
         assert "1234" not in done.stderr
         assert len(stored_identities(url)) == 20
+
+
+def test_a_terminal_that_hangs_up_once_is_asked_again(broker: Mosquitto, tmp_path: Path) -> None:
+    """A Wi-Fi hiccup in the one nightly run must not cost a day's punches."""
+    url = f"sqlite:///{tmp_path}/central.db"
+    settings = write_central(tmp_path, url, broker.port)
+    with (
+        running_terminals(1, records=1) as (item,),
+        proxy_before(item.port) as proxy,
+        running_hadir("central", "run", "--config", settings, log=tmp_path / "central.log"),
+    ):
+        proxy.cut_after = 40
+        edge = write_edge(tmp_path, broker.port, {"lobi": proxy.port})
+        done = run_hadir("edge", "run", "--config", edge, "--once")
+        assert proxy.cuts == 1
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "1 terminal read, 1 new record, 0 entries wait for the centre\n"
+        assert len(stored_identities(url)) == 1
 
 
 def test_broker_down_keeps_the_punches_and_says_where(tmp_path: Path) -> None:
