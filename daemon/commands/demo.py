@@ -10,7 +10,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "demo",
         help="everything on this machine: terminals, broker, edge, centre, scores",
         description="Simulated terminals that speak the real protocol, an embedded broker, one edge, "
-        "the centre on SQLite, a month scored. Nothing to set up; about half a minute.",
+        "the centre on SQLite, a month scored. Nothing to set up; about ten seconds.",
         epilog="example: hadir demo --dir ./demo",
     )
     parser.add_argument(
