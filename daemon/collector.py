@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from attendance.clock import Clock
 from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
@@ -204,19 +204,20 @@ class Collector:
         self._report_failure(error)
 
     def _report_failure(self, error: DeviceError) -> None:
-        state = "failing"
-        if isinstance(error, DeviceUnreachable):
-            state = "unreachable"
-        elif isinstance(error, DeviceRefused):
-            state = "refused"
         last = self._last
         self._report(
             TerminalHealth(
                 terminal=self.id,
-                state=state,  # type: ignore[arg-type]
+                state=_state_after(error),
                 at=self._clock.now(),
                 serial=last.identity.serial if last else None,
                 last_seen_at=last.at if last else None,
                 error=clean_text(str(error)),
             )
         )
+
+
+def _state_after(error: DeviceError) -> Literal["unreachable", "refused", "failing"]:
+    if isinstance(error, DeviceUnreachable):
+        return "unreachable"
+    return "refused" if isinstance(error, DeviceRefused) else "failing"
