@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
+from attendance.event import RawOperation
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
 
@@ -108,6 +109,50 @@ class CanSetClock(Protocol):
 
     def set_clock(self, wall_time: datetime) -> None:
         """Set the terminal's wall clock to a naive local time."""
+        ...
+
+
+@runtime_checkable
+class CanClearLog(Protocol):
+    """A session that can empty its terminal's attendance log. Nothing is checked here: see daemon."""
+
+    def clear_log(self) -> None:
+        """Empty the log, once.
+
+        A reply that is lost raises DeviceTimeout or DeviceUnreachable: whether the log was cleared is
+        then unknown, and only reading the counts again, in another session, tells.
+        """
+        ...
+
+
+@runtime_checkable
+class CanWriteUsers(Protocol):
+    """A session that can enrol and remove people. Templates and passwords are never touched."""
+
+    def write_user(self, user: User) -> None:
+        """Add a person, or change the name of the one with this uid; read back before it returns."""
+        ...
+
+    def delete_user(self, uid: int) -> None:
+        """Remove a person; their fingers and faces go with them. Raises DeviceRefused."""
+        ...
+
+
+@runtime_checkable
+class CanReadOperations(Protocol):
+    """A session that can read its terminal's operation log."""
+
+    def read_operations(self) -> Iterator[RawOperation | BadRecord]:
+        """Every entry, in the terminal's order. Raises Unsupported where it keeps none."""
+        ...
+
+
+@runtime_checkable
+class CanHoldStill(Protocol):
+    """A session that can lock its terminal's keys and sensors while it is read."""
+
+    def held_still(self, longest: timedelta) -> AbstractContextManager[None]:
+        """Nobody can punch within the block, which ends by itself in the terminal after `longest`."""
         ...
 
 
