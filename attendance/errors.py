@@ -1,5 +1,6 @@
 """The error tree. `transient` alone decides whether a loop tries again."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -17,10 +18,29 @@ class DeviceError(AttendanceError):
     """A terminal did not do what was asked."""
 
 
+class Obstacle(StrEnum):
+    """What is in the way to a terminal, as far as the network says."""
+
+    NO_NAME = "no_name"
+    """The host name has no address."""
+    NO_ROUTE = "no_route"
+    """This machine, or a router, knows no way there."""
+    NO_ANSWER = "no_answer"
+    """Nothing comes back: switched off, another address, or a filter that drops."""
+    CLOSED = "closed"
+    """The host is there and nothing listens on the port."""
+    ENDED = "ended"
+    """The other side ended what had begun."""
+
+
 class DeviceUnreachable(DeviceError):
-    """No connection: wrong address, no power, no network."""
+    """No connection: wrong address, no power, no network. `obstacle` is None where it is not known."""
 
     transient: ClassVar[bool] = True
+
+    def __init__(self, text: str, *, obstacle: Obstacle | None = None) -> None:
+        super().__init__(text)
+        self.obstacle = obstacle
 
 
 class DeviceTimeout(DeviceError):

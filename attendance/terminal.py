@@ -11,7 +11,11 @@ WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """One configured terminal. `id` is ours and stable; host and port are only where it stands today."""
+    """One configured terminal. `id` is ours and stable; host and port are only where it stands today.
+
+    `timeout` is for one step of a conversation; `reach` for the first sign that something is there
+    (None: as `timeout`).
+    """
 
     id: str
     host: str = ""
@@ -21,6 +25,7 @@ class Terminal:
     zone: ZoneInfo = WESTERN_TIME
     encoding: str = "utf-8"
     timeout: timedelta = timedelta(seconds=10)
+    reach: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

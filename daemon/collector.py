@@ -9,12 +9,12 @@ from typing import Final, Literal
 
 from attendance.clock import Clock
 from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
-from attendance.terminal import Terminal
 from config.model import TerminalSettings
 from daemon.backoff import delay
 from daemon.keeper import ALWAYS, Keeper, KnownOffset
 from daemon.reading import Contact, Reader
-from drivers.base import CanListen, Driver, Session
+from daemon.turns import Line
+from drivers.base import CanListen, Session
 from sync.envelope import TerminalHealth, clean_text
 from sync.outbox import Outbox
 
@@ -30,17 +30,16 @@ class Collector:
     def __init__(
         self,
         settings: TerminalSettings,
-        terminal: Terminal,
-        driver: Driver,
+        line: Line,
         outbox: Outbox,
         report: Callable[[TerminalHealth], None],
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._terminal = terminal
-        self._driver = driver
-        self._keeper = Keeper(settings, terminal, outbox, clock)
-        self._reader = Reader(settings.id, terminal.zone, self._keeper)
+        self._line = line
+        self._terminal = line.terminal
+        self._keeper = Keeper(settings, line.terminal, outbox, clock)
+        self._reader = Reader(settings.id, line.terminal.zone, self._keeper)
         self._report = report
         self._clock = clock
         self._due = threading.Event()
@@ -70,7 +69,7 @@ class Collector:
         Raises DeviceError, OutboxError.
         """
         try:
-            with self._driver.open(self._terminal) as session:
+            with self._line.open(threading.Event(), self._clock) as session:
                 new = self._poll(session, whole=True)
         except DeviceError as error:
             self._report_failure(error)
@@ -83,7 +82,7 @@ class Collector:
             self._due.clear()
             self._wake.clear()
             try:
-                with self._driver.open(self._terminal) as session:
+                with self._line.open(stop, self._clock) as session:
                     self._attend(session, stop)
             except DeviceError as error:
                 if not stop.is_set():
@@ -164,6 +163,10 @@ class Collector:
             if item is not None and contact is not None:
                 self._keeper.keep(contact.identity.serial, [item], KnownOffset(contact.offset_s, ALWAYS))
             if stop.is_set():
+                return
+            if item is None and self._line.turn.wanted():
+                # Back at once when the command has ended: what was punched meanwhile is read then.
+                self._due.set()
                 return
             if self._due.is_set() and (item is None or self._overdue()):
                 self._due.clear()

@@ -16,6 +16,7 @@ from daemon.mqtt import broker_address
 from daemon.push import PushReception
 from daemon.schedule import Schedule
 from daemon.threads import Supervised
+from daemon.turns import Line, Turn
 from drivers.table import driver_named
 from sync.outbox import Outbox
 from sync.publisher import Publisher
@@ -42,15 +43,17 @@ class EdgeParts:
 def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
     """Open the outbox and put the parts together; nothing runs yet."""
     devices = [(terminal, settings.device(terminal)) for terminal in settings.terminal if terminal.polled]
-    drivers = {terminal.id: driver_named(terminal.driver) for terminal, _ in devices}
+    lines: dict[str, Line] = {}
     for terminal, device in devices:
-        drivers[terminal.id].check(device, {})
+        driver = driver_named(terminal.driver)
+        driver.check(device, {})
+        lines[terminal.id] = Line(device, driver, Turn(settings.edge.state_dir, terminal.id))
     with Outbox(settings.edge.state_dir / OUTBOX_FILE, edge=settings.edge.id) as outbox:
         address = broker_address(settings.mqtt)
         publisher = Publisher(settings.edge.id, outbox, address, clock=clock, version=program_version())
         collectors = [
-            Collector(terminal, device, drivers[terminal.id], outbox, publisher.report, clock)
-            for terminal, device in devices
+            Collector(terminal, lines[terminal.id], outbox, publisher.report, clock)
+            for terminal, _ in devices
         ]
         dialling_in = bool(settings.dialling_in)
         push = PushReception(settings, outbox, publisher.report, clock) if dialling_in else None

@@ -104,6 +104,16 @@ class CanReadTail(Protocol):
 
 
 @runtime_checkable
+class TellsLayouts(Protocol):
+    """A session that says how the tables that it has read are laid out."""
+
+    @property
+    def layouts(self) -> Mapping[str, str]:
+        """Of "log" and "users", as far as they have been read: the layout's name, mostly a record's bytes."""
+        ...
+
+
+@runtime_checkable
 class CanSetClock(Protocol):
     """A session that can set its terminal's clock."""
 

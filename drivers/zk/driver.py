@@ -26,9 +26,8 @@ class ZkDriver:
     @contextmanager
     def open(self, terminal: Terminal) -> Iterator[ZkSession]:
         """See drivers.base.Driver."""
-        transport = TcpTransport.connect(
-            terminal.host, terminal.port, timeout_s=terminal.timeout.total_seconds()
-        )
+        reach_s = (terminal.reach or terminal.timeout).total_seconds()
+        transport = TcpTransport.connect(terminal.host, terminal.port, timeout_s=reach_s)
         session = ZkSession(terminal, transport)
         try:
             session.connect()

@@ -50,6 +50,7 @@ class ZkSession:
         self._listening = False
         self._pins: dict[int, str] | None = None
         self._prepared: Offer | None = None
+        self.layouts: dict[str, str] = {}
 
     def connect(self) -> None:
         """Open the conversation: to be called once, first."""
@@ -134,6 +135,7 @@ class ZkSession:
             return iter(())
         evidence = LogEvidence(records=records, total_bytes=len(records), counts=counts, now=self._now())
         layout = choose_log_layout(evidence, counts_suffice=not direct)
+        self.layouts["log"] = layout.name
         return unpack_log(records, layout, self._pins_for(layout))
 
     @contextmanager
@@ -178,6 +180,7 @@ class ZkSession:
         layout = choose_log_layout(evidence)
         if layout is MIXED or (layout.names is Names.UID and not evidence.fits(total // layout.record_bytes)):
             raise Unsupported("this log may have records of 4 and of 8 bytes; it is read whole")
+        self.layouts["log"] = layout.name
         return layout
 
     def _offer(self, count: int | None) -> Offer:
@@ -225,6 +228,7 @@ class ZkSession:
                     raise RemoteProtocolError(f"the terminal counts {count} users and gives an empty table")
             return iter(())
         layout = choose_user_layout(records, _known(count))
+        self.layouts["users"] = layout.name
         return unpack_users(records, self._terminal.encoding, layout)
 
     def _pins_for(self, layout: LogLayout) -> Mapping[int, str]:

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from typing import Final, Self
 
-from attendance.errors import DeviceTimeout, DeviceUnreachable
+from attendance.errors import DeviceTimeout, DeviceUnreachable, Obstacle
 
 RECEIVE_BYTES: Final = 256 * 1024
 
@@ -33,14 +33,16 @@ class TcpTransport:
             text = (
                 f"{where} does not answer (waited {timeout_s:g} s): is the terminal on and in this network?"
             )
-            raise DeviceUnreachable(text) from None
+            raise DeviceUnreachable(text, obstacle=Obstacle.NO_ANSWER) from None
         except ConnectionRefusedError:
             text = f"{where} refuses connections: is the port right, and is it a terminal?"
-            raise DeviceUnreachable(text) from None
+            raise DeviceUnreachable(text, obstacle=Obstacle.CLOSED) from None
         except socket.gaierror as error:
-            raise DeviceUnreachable(f"no address is known for {host}: {error.strerror}") from error
+            text = f"no address is known for {host}: {error.strerror}"
+            raise DeviceUnreachable(text, obstacle=Obstacle.NO_NAME) from error
         except OSError as error:
-            raise DeviceUnreachable(f"{where} cannot be reached: {error.strerror or error}") from error
+            text = f"{where} cannot be reached: {error.strerror or error}"
+            raise DeviceUnreachable(text, obstacle=Obstacle.NO_ROUTE) from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE.items():
@@ -71,7 +73,8 @@ class TcpTransport:
         except OSError as error:
             raise self._lost(error) from error
         if not chunk:
-            raise DeviceUnreachable(f"{self.where} closed the connection")
+            text = f"{self.where} closed the connection"
+            raise DeviceUnreachable(text, obstacle=Obstacle.ENDED)
         return chunk
 
     def close(self) -> None:
@@ -81,7 +84,8 @@ class TcpTransport:
         self._socket.close()
 
     def _lost(self, error: OSError) -> DeviceUnreachable:
-        return DeviceUnreachable(f"the connection to {self.where} broke: {error.strerror or error}")
+        text = f"the connection to {self.where} broke: {error.strerror or error}"
+        return DeviceUnreachable(text, obstacle=Obstacle.ENDED)
 
 
 def _left(deadline: float) -> float:

@@ -15,6 +15,7 @@ from attendance.terminal import Identity, Sizes, Terminal
 from config.model import TerminalSettings
 from daemon.collector import Collector
 from daemon.reading import LOOK_EVERY
+from daemon.turns import Line, Turn
 from sync.envelope import Batch, TerminalHealth
 from sync.outbox import Outbox
 
@@ -90,14 +91,15 @@ class ScriptedTerminal:
 class Bench:
     """A collector with everything around it."""
 
-    def __init__(self, outbox: Outbox, *, live: bool = False) -> None:
+    def __init__(self, outbox: Outbox, state_dir: Path, *, live: bool = False) -> None:
         self.clock = HandClock()
         self.terminal = ScriptedTerminal(self.clock)
         self.outbox = outbox
         self.reports: list[TerminalHealth] = []
         settings = TerminalSettings(id="lobi", host="x", live=live, group="opd")
         device = Terminal(id="lobi", host="x", zone=ZONE)
-        self.collector = Collector(settings, device, self.terminal, outbox, self.reports.append, self.clock)
+        line = Line(device, self.terminal, Turn(state_dir, "lobi"))
+        self.collector = Collector(settings, line, outbox, self.reports.append, self.clock)
 
     def punch(self, minute: int, *, day: int = 4, source: Source = Source.LOG) -> RawPunch:
         return RawPunch(
@@ -131,8 +133,8 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 @pytest.fixture
-def bench(outbox: Outbox) -> Bench:
-    return Bench(outbox)
+def bench(outbox: Outbox, tmp_path: Path) -> Bench:
+    return Bench(outbox, tmp_path)
 
 
 def test_a_read_ends_with_the_coverage_of_its_start(bench: Bench) -> None:
@@ -220,9 +222,9 @@ def test_the_clock_offset_goes_only_with_punches_since_the_last_contact(bench: B
     assert "clock_off" in new.flags
 
 
-def test_a_live_punch_is_durable_before_the_next_is_asked_for(outbox: Outbox) -> None:
+def test_a_live_punch_is_durable_before_the_next_is_asked_for(outbox: Outbox, tmp_path: Path) -> None:
     """The driver acknowledges an event when the next one is asked for: by then it must be on disk."""
-    bench = Bench(outbox, live=True)
+    bench = Bench(outbox, tmp_path, live=True)
     seen: list[int] = []
 
     def events(*, quiet: timedelta) -> Iterator[RawPunch | None]:
