@@ -8,6 +8,8 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +17,7 @@ from attendance.errors import ConfigError
 
 if TYPE_CHECKING:
     from drivers.zk.simulator.firmware import Firmware
+    from drivers.zk.simulator.fleet import Fleet
     from drivers.zk.simulator.model import SimulatedTerminal
 
 _EXAMPLES = """\
@@ -22,6 +25,7 @@ examples:
   hadir simulate                                     one terminal with 50 people on 127.0.0.1:4370
   hadir simulate --terminals 4 --control-port 4400   four, on 4370 to 4373, at which punches can be made:
   hadir simulate --layout 22                         an AK3750: records of 22 bytes, no buffered reads
+  hadir simulate --fleet 500 --punch-rate 50 --write-config edge.toml   500 of all kinds, in use
   hadir simulate punch --control 127.0.0.1:4400 --terminal SIM0000000002 1001
 """
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -46,6 +50,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--port", type=int, default=4370, help="first port; 0 takes free ones (default: 4370)")
     add("--terminals", type=int, default=1, metavar="N", help="how many, on consecutive ports (default: 1)")
+    add("--fleet", type=int, metavar="N", help="so many terminals of mixed kinds")
+    add(
+        "--addresses",
+        action="store_true",
+        help="give each an address, counted up from --host, at the one --port",
+    )
     add("--users", type=int, default=50, metavar="N", help="people enrolled in each (default: 50)")
     add("--records", type=int, default=1000, metavar="N", help="past punches in each log (default: 1000)")
     add("--serial", default="SIM0000000001", help="serial number of the first (default: SIM0000000001)")
@@ -56,6 +66,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--control-port", type=int, metavar="P", help="take punches on this loopback port; 0 takes a free one"
     )
+    add(
+        "--punch-rate", type=float, metavar="R", help="people punch in turn, so many a second at all together"
+    )
+    add("--punch-log", type=Path, metavar="FILE", help="append each of those punches as a line of JSON")
+    add("--write-config", type=Path, metavar="FILE", help="write an edge.toml that names these terminals")
     add("--json", action="store_true", help="print one JSON object a line")
 
 
@@ -63,10 +78,9 @@ def _add_firmware_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("firmware, in what it differs on the wire").add_argument
     add(
         "--layout",
-        default="40",
         metavar="NAME",
         help="of the log: 40, 49, 22, 16, 8a, 8b, mixed, each with the traits of terminals that have it;"
-        " or a family: jz4725, ngteco (default: 40)",
+        " or a family: jz4725, ngteco; several with commas are taken in turn (default: 40, in a fleet all)",
     )
     add("--user-layout", metavar="N", help="bytes of a user: 28, 72 or 120 (default: by --layout)")
     add("--event-bytes", type=int, metavar="N", help="length of live events (default: by --layout)")
@@ -102,23 +116,32 @@ def _add_punch(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from daemon.simulation import allow_open_files, punch_log, write_edge_settings
     from drivers.zk.simulator.control import control_listener
-    from drivers.zk.simulator.server import TerminalServer
+    from drivers.zk.simulator.fleet import Fleet, Place, Punching
 
+    if arguments.fleet is not None:
+        arguments.terminals = arguments.fleet
     _check(arguments)
-    terminals = [_terminal(arguments, number) for number in range(arguments.terminals)]
+    layouts = cycle(_layouts(arguments))
+    terminals = [_terminal(arguments, number, next(layouts)) for number in range(arguments.terminals)]
+    place = Place(arguments.host, arguments.port, by_address=arguments.addresses)
+    allow_open_files(len(terminals))
     # Blocked here, and so in every thread that follows, the signals wait for sigwait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         with ExitStack() as stack:
-            for number, terminal in enumerate(terminals):
-                port = arguments.port + number if arguments.port else 0
-                server = stack.enter_context(TerminalServer(terminal, arguments.host, port))
-                _announce(terminal, f"{server.host}:{server.port}", as_json=arguments.json)
+            fleet = stack.enter_context(Fleet(terminals, place))
+            if arguments.write_config:
+                write_edge_settings(arguments.write_config, fleet, arguments.timezone)
+            _announce(fleet, arguments)
             if arguments.control_port is not None:
                 control = stack.enter_context(control_listener(terminals, port=arguments.control_port))
                 where = f"{control.host}:{control.port}"
                 print(json.dumps({"control": where}) if arguments.json else f"punches at {where}", flush=True)
+            if arguments.punch_rate:
+                told = stack.enter_context(punch_log(arguments.punch_log))
+                stack.enter_context(Punching(terminals, arguments.punch_rate, told))
             signal.sigwait(_STOPS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -126,14 +149,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    ports = 1 if arguments.addresses else arguments.terminals
     limits = (
-        ("--terminals", arguments.terminals, 1, 1000),
+        ("--terminals" if arguments.fleet is None else "--fleet", arguments.terminals, 1, 1000),
         ("--users", arguments.users, 0, 60_000),
         ("--records", arguments.records, 0, 1_000_000),
         ("--comm-key", arguments.comm_key, 0, 999_999),
         ("--packet-bytes", arguments.packet_bytes or 8, 8, 65528),
         ("--shown-records", arguments.shown_records or 0, 0, 1_000_000),
-        ("--port", arguments.port, 0, 65536 - arguments.terminals),
+        ("--port", arguments.port, int(arguments.addresses), 65536 - ports),
         ("--control-port", arguments.control_port or 0, 0, 65535),
     )
     for option, value, low, high in limits:
@@ -143,13 +167,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--serial {arguments.serial!r}: should be letters, digits and hyphens")
 
 
-def _terminal(arguments: argparse.Namespace, number: int) -> "SimulatedTerminal":
+def _terminal(arguments: argparse.Namespace, number: int, layout: str) -> "SimulatedTerminal":
     from drivers.zk.simulator.model import SimulatedTerminal
     from drivers.zk.simulator.seeding import enrol_people, fill_log
 
     terminal = SimulatedTerminal(
         serial=_serial(arguments.serial, number),
-        firmware=_firmware(arguments),
+        firmware=_firmware(arguments, layout),
         comm_key=arguments.comm_key,
         zone=_zone(arguments.timezone),
         user_capacity=max(5_000, arguments.users),
@@ -162,15 +186,24 @@ def _terminal(arguments: argparse.Namespace, number: int) -> "SimulatedTerminal"
     return terminal
 
 
-def _firmware(arguments: argparse.Namespace) -> "Firmware":
-    """The kind that --layout names, changed as the other options say."""
+def _layouts(arguments: argparse.Namespace) -> list[str]:
+    """The kinds that terminals have in turn: those of --layout; without it one, or all in a fleet."""
+    from drivers.zk.simulator.firmware import KINDS, TFT
+
+    if arguments.layout is None:
+        return [name for name, kind in KINDS.items() if kind is TFT or arguments.fleet is not None]
+    return str(arguments.layout).split(",")
+
+
+def _firmware(arguments: argparse.Namespace, layout: str) -> "Firmware":
+    """The kind of that name, changed as the other options say."""
     from drivers.zk.events import EVENT_BYTES
     from drivers.zk.simulator.firmware import KINDS, SIZES_BYTES
     from drivers.zk.users import USER_LAYOUTS
 
     users = {layout.name: layout for layout in USER_LAYOUTS}
     choices: tuple[tuple[str, object, Collection[object]], ...] = (
-        ("--layout", arguments.layout, list(KINDS)),
+        ("--layout", layout, list(KINDS)),
         ("--user-layout", arguments.user_layout, [None, *users]),
         ("--event-bytes", arguments.event_bytes, [None, *EVENT_BYTES]),
         ("--sizes-bytes", arguments.sizes_bytes, [None, *SIZES_BYTES]),
@@ -179,7 +212,7 @@ def _firmware(arguments: argparse.Namespace) -> "Firmware":
         if value not in known:
             listed = ", ".join(str(item) for item in known if item is not None)
             raise ConfigError(f"{option} {value}: should be one of {listed}")
-    kind = KINDS[arguments.layout]
+    kind = KINDS[layout]
     return replace(
         kind,
         users=users.get(arguments.user_layout, kind.users),
@@ -208,15 +241,31 @@ def _zone(name: str) -> ZoneInfo:
         raise ConfigError(f"--timezone {name}: no such zone; should be one such as Asia/Makassar") from None
 
 
-def _announce(terminal: "SimulatedTerminal", where: str, *, as_json: bool) -> None:
-    facts = {
-        "address": where,
-        "serial": terminal.serial,
-        "users": terminal.user_count,
-        "records": terminal.record_count,
-    }
-    line = "{address}  {serial}  {users} users  {records} records".format(**facts)
-    print(json.dumps(facts) if as_json else line, flush=True)
+def _announce(fleet: "Fleet", arguments: argparse.Namespace) -> None:
+    told = list(zip(fleet.addresses, fleet.terminals, strict=True))
+    if arguments.json:
+        lines = [
+            json.dumps(
+                {
+                    "address": address,
+                    "serial": terminal.serial,
+                    "users": terminal.user_count,
+                    "records": terminal.record_count,
+                }
+            )
+            for address, terminal in told
+        ]
+    elif arguments.fleet is None:
+        lines = [
+            f"{address}  {each.serial}  {each.user_count} users  {each.record_count} records"
+            for address, each in told
+        ]
+    else:
+        users = sum(terminal.user_count for terminal in fleet.terminals)
+        records = sum(terminal.record_count for terminal in fleet.terminals)
+        places = f"{fleet.addresses[0]} to {fleet.addresses[-1]}"
+        lines = [f"{len(told)} terminals, {places}, {users:,} users, {records:,} records"]
+    print("\n".join(lines), flush=True)
 
 
 def _punch(arguments: argparse.Namespace) -> int:
