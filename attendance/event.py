@@ -50,7 +50,8 @@ class TerminalEvent:
     """Something that happened to a terminal. Two equal ones are one.
 
     `at` is aware and UTC; `wall_time` is the terminal's own clock, None for what hadir says;
-    `code` is the operation's number, None for what hadir says; `detail` is one plain line.
+    `code` and `values` are the operation's numbers, None and none for what hadir says;
+    `detail` is one plain line.
     """
 
     kind: EventKind
@@ -59,6 +60,7 @@ class TerminalEvent:
     wall_time: datetime | None = None
     operator: str = ""
     code: int | None = None
+    values: tuple[str, ...] = ()
     detail: str = ""
 
     def __post_init__(self) -> None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from attendance.clock import Clock
+from attendance.event import TerminalEvent
 from attendance.normalise import normalise
 from attendance.punch import BadRecord, Punch, RawPunch
 from attendance.terminal import Terminal
+from attendance.timekeeping import ClockReading
 from config.model import TerminalSettings
 from sync.envelope import WireTerminal
 from sync.outbox import Outbox, TerminalMemory
@@ -57,6 +59,15 @@ class Keeper:
     def conclude(self, memory: TerminalMemory, coverage: tuple[datetime, int] | None) -> None:
         """After the last record of a read: move the cursor, and say what the read covers."""
         self._outbox.put(self._settings.id, self._facts(memory.serial), (), coverage=coverage, memory=memory)
+
+    def tell(
+        self, serial: str, events: Iterable[TerminalEvent] = (), clocks: Iterable[ClockReading] = ()
+    ) -> int:
+        """Put what happened, and measurements of the clock, into the outbox; on disk when this returns.
+
+        How many were new. Raises OutboxError.
+        """
+        return self._outbox.note(self._settings.id, self._facts(serial), events, clocks)
 
     def _facts(self, serial: str) -> WireTerminal:
         since = self._settings.since

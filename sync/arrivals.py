@@ -24,7 +24,9 @@ from sync.envelope import (
     TerminalHealth,
     Wire,
     WireBadRecord,
+    WireClock,
     WireCoverage,
+    WireEvent,
     WirePunch,
     WireTerminal,
     clean_text,
@@ -58,6 +60,8 @@ class Delivery:
     copies: list[Copy] = field(default_factory=list)
     bad: Sequence[WireBadRecord] = ()
     coverage: Sequence[WireCoverage] = ()
+    events: Sequence[WireEvent] = ()
+    clocks: Sequence[WireClock] = ()
     terminals: dict[str, WireTerminal] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -148,6 +152,8 @@ def _delivery(batch: Batch, topic: str, now: datetime) -> Delivery:
         batch.number,
         bad=batch.bad,
         coverage=batch.coverage,
+        events=batch.events,
+        clocks=batch.clocks,
         terminals=batch.terminals,
     )
     for punch in batch.punches:
@@ -212,7 +218,7 @@ def _unreadable(body: dict[str, Any], payload: bytes) -> str | None:
         return f"v: this centre reads version {VERSION}"
     if not isinstance(body.get("terminals", {}), dict):
         return "terminals: no object"
-    lists = ("punches", "bad", "coverage")
+    lists = ("punches", "bad", "coverage", "events", "clocks")
     return next((f"{name}: no list" for name in lists if not isinstance(body.get(name, []), list)), None)
 
 
@@ -246,7 +252,9 @@ def _sift(delivery: Delivery, body: dict[str, Any], topic: str, now: datetime) -
         _add(delivery, punch, topic, now)
     bad = tuple(_good(WireBadRecord, body.get("bad", []), topic, rejected))
     coverage = tuple(_good(WireCoverage, body.get("coverage", []), topic, rejected))
-    return replace(delivery, bad=bad, coverage=coverage)
+    events = tuple(_good(WireEvent, body.get("events", []), topic, rejected))
+    clocks = tuple(_good(WireClock, body.get("clocks", []), topic, rejected))
+    return replace(delivery, bad=bad, coverage=coverage, events=events, clocks=clocks)
 
 
 def _good(kind: type[_W], entries: Iterable[object], topic: str, rejected: list[Rejected]) -> Iterator[_W]:

@@ -9,10 +9,10 @@ from itertools import pairwise
 from sqlalchemy import Connection, Engine
 
 from sync.arrivals import Arrival, Delivery, Rejected, TerminalReport
-from sync.central import intake, punches, store
+from sync.central import happenings, intake, punches, store
 from sync.central.copies import Copy
 from sync.central.intake import Progress
-from sync.envelope import EdgeState, Receipt, WireBadRecord, WireTerminal, topic
+from sync.envelope import EdgeState, Receipt, WireBadRecord, WireClock, WireEvent, WireTerminal, topic
 
 
 @dataclass(slots=True)
@@ -73,6 +73,7 @@ def _put_rest(connection: Connection, one: _Stream, now: datetime) -> Receipt:
     after = before.with_numbers(delivery.number for delivery in one.deliveries)
     intake.advance(connection, (one.edge, one.stream), before, after, now)
     _put_bad(connection, one, now)
+    _put_happenings(connection, one, now)
     _learn(connection, one, before)
     _cover(connection, one, before, after)
     return Receipt(
@@ -91,6 +92,21 @@ def _put_bad(connection: Connection, one: _Stream, now: datetime) -> None:
     records = [record for delivery in one.deliveries for record in delivery.bad]
     for record, reason in intake.put_good(connection, records, put):
         one.refuse(record.to_bytes(), reason)
+
+
+def _put_happenings(connection: Connection, one: _Stream, now: datetime) -> None:
+    def put_events(connection: Connection, events: Sequence[WireEvent]) -> None:
+        happenings.put_events(connection, one.edge, events, now)
+
+    def put_clocks(connection: Connection, readings: Sequence[WireClock]) -> None:
+        happenings.put_clocks(connection, one.edge, readings)
+
+    events = [event for delivery in one.deliveries for event in delivery.events]
+    for event, reason in intake.put_good(connection, events, put_events):
+        one.refuse(event.to_bytes(), reason)
+    clocks = [reading for delivery in one.deliveries for reading in delivery.clocks]
+    for reading, reason in intake.put_good(connection, clocks, put_clocks):
+        one.refuse(reading.to_bytes(), reason)
 
 
 def _learn(connection: Connection, one: _Stream, before: Progress) -> None:

@@ -1,6 +1,6 @@
 """What stands in the outbox: a key that tells entries apart, and the JSON that travels. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -8,10 +8,31 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
+from attendance.event import TerminalEvent
 from attendance.punch import BadRecord, Punch
-from sync.envelope import WireBadRecord, WireCoverage, clean_text, reason_of, wire_punch
+from attendance.timekeeping import ClockReading
+from sync.envelope import (
+    WireBadRecord,
+    WireCoverage,
+    clean_text,
+    event_identity,
+    reason_of,
+    wire_clock,
+    wire_event,
+    wire_punch,
+)
 
-Kind = Literal["punch", "bad", "coverage"]
+Kind = Literal["punch", "bad", "coverage", "event", "clock"]
+
+_LISTS: Final[Mapping[Kind, str]] = {
+    "punch": "punches",
+    "bad": "bad",
+    "coverage": "coverage",
+    "event": "events",
+    "clock": "clocks",
+}
+_ALWAYS: Final = ("punch", "bad", "coverage")
+"""Lists that stand in every batch; the others, which came later, only where they hold something."""
 
 MAX_RAW_BYTES: Final = 512
 """Bytes of a bad record that travel; the key is made of all of them."""
@@ -80,18 +101,41 @@ def coverage_entry(terminal: str, serial: str, until: datetime, records: int) ->
     return Entry("coverage", None, wire.model_dump_json(exclude_none=True))
 
 
+def clock_entry(reading: ClockReading, terminal: str, serial: str) -> Entry:
+    """A clock reading as it travels."""
+    wire = wire_clock(reading, serial, terminal)
+    digest = _digest(f"clock\0{serial}\0{terminal}\0{wire.at.isoformat()}".encode())
+    return Entry("clock", digest, wire.model_dump_json(exclude_none=True))
+
+
+def event_entry(event: TerminalEvent, terminal: str, serial: str) -> Entry:
+    """An event of a terminal as it travels; one that the wire form cannot hold as a bad record, as text."""
+    try:
+        wire = wire_event(event, serial, terminal)
+    except ValidationError as error:
+        said = f"{event.wall_time}\t{event.operator}\t{event.code}\t{event.values}".encode(
+            "utf-8", "backslashreplace"
+        )
+        record = BadRecord(raw=said, reason=reason_of(error), position=0)
+        return bad_entry(record, terminal, serial, bad_digest(record, serial))
+    return Entry("event", event_identity(wire), wire.model_dump_json(exclude_none=True))
+
+
 def batch_payload(
     edge: str, stream: str, number: int, facts: Iterable[tuple[str, str]], entries: Iterable[tuple[Kind, str]]
 ) -> bytes:
     """The JSON of a Batch, put together from the JSON of its parts. `facts` are (terminal, its JSON)."""
-    bodies: dict[Kind, list[str]] = {"punch": [], "bad": [], "coverage": []}
+    bodies: dict[Kind, list[str]] = {kind: [] for kind in _LISTS}
     for kind, body in entries:
         bodies[kind].append(body)
     terminals = ",".join(f'"{terminal}":{body}' for terminal, body in facts)
+    lists = ",".join(
+        f'"{name}":[{",".join(bodies[kind])}]'
+        for kind, name in _LISTS.items()
+        if bodies[kind] or kind in _ALWAYS
+    )
     return (
-        f'{{"v":1,"edge":"{edge}","stream":"{stream}","number":{number},"terminals":{{{terminals}}},'
-        f'"punches":[{",".join(bodies["punch"])}],"bad":[{",".join(bodies["bad"])}],'
-        f'"coverage":[{",".join(bodies["coverage"])}]}}'
+        f'{{"v":1,"edge":"{edge}","stream":"{stream}","number":{number},"terminals":{{{terminals}}},{lists}}}'
     ).encode()
 
 

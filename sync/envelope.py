@@ -5,16 +5,19 @@ These models are the protocol's one definition: docs/schema/*.json is made from 
 
 import re
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from attendance.event import EventSource, TerminalEvent
 from attendance.punch import Direction, Flag, Punch, Source, Verify
+from attendance.timekeeping import ClockReading
 
 VERSION: Final = 1
 TOPIC_ROOT: Final = "hadir/v1"
 MAX_BATCH: Final = 500
-"""Most entries (punches and bad records) in one batch: far below every broker's message limit."""
+"""Most entries in one batch: far below every broker's message limit."""
 
 Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Serial = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-.0-~]+$")]
@@ -31,6 +34,9 @@ Code = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Number = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""A word of a list that may grow: an older reader keeps one that it does not know."""
 
 
 class Wire(BaseModel):
@@ -80,6 +86,39 @@ class WireCoverage(Wire):
     records: Count
 
 
+class WireEvent(Wire):
+    """Something that happened to a terminal. `at` is the UTC instant, `wall` the terminal's own second.
+
+    `code` and `values` are the terminal's numbers; without a code it is hadir's own observation.
+    """
+
+    serial: Serial
+    terminal: EdgeId
+    kind: Name
+    source: EventSource
+    at: AwareDatetime
+    wall: Wall | None = None
+    operator: Text = ""
+    code: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
+    values: Annotated[tuple[Text, ...], Field(max_length=8)] = ()
+    detail: Text = ""
+
+
+class WireClock(Wire):
+    """A terminal's clock, measured at `at`: its time minus the host's, true within `error_s`.
+
+    Without `offset_s` it showed no date. `trusted`: the host's own clock followed a time server.
+    """
+
+    serial: Serial
+    terminal: EdgeId
+    at: AwareDatetime
+    offset_s: Seconds | None = None
+    error_s: Amount
+    trusted: bool
+    verdict: Name
+
+
 class WireTerminal(Wire):
     """What the edge's settings say of a terminal that this batch has entries of."""
 
@@ -101,6 +140,8 @@ class Batch(Wire):
     punches: tuple[WirePunch, ...] = ()
     bad: tuple[WireBadRecord, ...] = ()
     coverage: tuple[WireCoverage, ...] = ()
+    events: tuple[WireEvent, ...] = ()
+    clocks: tuple[WireClock, ...] = ()
 
 
 class Receipt(Wire):
@@ -115,7 +156,11 @@ class Receipt(Wire):
 
 
 class TerminalHealth(Wire):
-    """Retained on up/terminals/{terminal}: how a terminal is doing."""
+    """Retained on up/terminals/{terminal}: how a terminal is doing.
+
+    `reading`: how its log comes (tail, whole, push, file). `clock_state`: the verdict on its clock, or
+    `untrusted` while the host's own clock follows no time server. `days_left`: until its log is full.
+    """
 
     v: Literal[1] = 1
     terminal: EdgeId
@@ -128,6 +173,10 @@ class TerminalHealth(Wire):
     clock_offset_s: Seconds | None = None
     records: Count | None = None
     capacity: Count | None = None
+    reading: Name | None = None
+    clock_state: Name | None = None
+    records_per_day: Amount | None = None
+    days_left: Amount | None = None
     error: Text | None = None
 
 
@@ -168,6 +217,49 @@ def wire_punch(punch: Punch) -> WirePunch:
         clock_offset_s=punch.clock_offset_s,
         flags=punch.flags,
     )
+
+
+def wire_event(event: TerminalEvent, serial: str, terminal: str) -> WireEvent:
+    """An event as it travels."""
+    wall = event.wall_time
+    return WireEvent(
+        serial=serial,
+        terminal=terminal,
+        kind=event.kind,
+        source=event.source,
+        at=event.at,
+        wall=wall.isoformat(timespec="seconds") if wall else None,
+        operator=clean_text(event.operator),
+        code=event.code,
+        values=event.values,
+        detail=clean_text(event.detail),
+    )
+
+
+def wire_clock(reading: ClockReading, serial: str, terminal: str) -> WireClock:
+    """A clock reading as it travels."""
+    return WireClock(
+        serial=serial,
+        terminal=terminal,
+        at=reading.at,
+        offset_s=reading.offset_s,
+        error_s=reading.error_s,
+        trusted=reading.trusted,
+        verdict=reading.verdict,
+    )
+
+
+def event_identity(event: WireEvent) -> bytes:
+    """What makes an event that event, for as long as it exists: equal ones are one.
+
+    An operation is what the terminal wrote; what we call it, and the zone we read it in, may change.
+    """
+    if event.code is not None and event.wall is not None:
+        parts = (event.source, event.wall, event.operator, str(event.code), *event.values)
+    else:
+        parts = (event.source, event.kind, event.at.astimezone(UTC).isoformat(), event.detail)
+    said = "\0".join(("event", event.serial, *parts))
+    return blake2b(said.encode(), digest_size=16).digest()
 
 
 def reason_of(error: ValidationError) -> str:

@@ -18,14 +18,18 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from attendance.errors import OutboxUnusable
+from attendance.event import TerminalEvent
 from attendance.punch import BadRecord, Punch
+from attendance.timekeeping import ClockReading
 from sync.entry import (
     Entry,
     SealedBatch,
     bad_digest,
     bad_entry,
     batch_payload,
+    clock_entry,
     coverage_entry,
+    event_entry,
     punch_digest,
     punch_entry,
     runs,
@@ -137,8 +141,28 @@ class Outbox:
             if memory is not None:
                 self._remember(terminal, memory)
         if added or coverage is not None:
-            for listener in self._listeners:
-                listener.set()
+            self._tell_listeners()
+        return added
+
+    def note(
+        self,
+        terminal: str,
+        facts: WireTerminal,
+        events: Iterable[TerminalEvent] = (),
+        clocks: Iterable[ClockReading] = (),
+    ) -> int:
+        """Keep what happened to a terminal and how its clock stood, as far as it is new; how much that was.
+
+        All of it is on disk when this returns, in one transaction.
+        """
+        entries = [clock_entry(reading, terminal, facts.serial) for reading in clocks]
+        entries += [event_entry(event, terminal, facts.serial) for event in events]
+        if not entries:
+            return 0
+        with self._at_work(), transaction(self._connection):
+            added = self._insert(entries, self._facts_id(terminal, facts))
+        if added:
+            self._tell_listeners()
         return added
 
     def remember(self, terminal: str, memory: TerminalMemory) -> None:
@@ -252,7 +276,11 @@ class Outbox:
         with self._at_work():
             return self._ends()[1]
 
-    # --- inside: the caller holds the lock
+    # --- inside: the caller holds the lock, but for the listeners
+
+    def _tell_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.set()
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -28,8 +28,11 @@ _CLAIM: Final = text(
     "SELECT pg_advisory_xact_lock(:lock), set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 
-_ANSWERED: Final = {"serial", "model", "firmware", "last_seen_at", "clock_offset_s", "records", "capacity"}
-"""What a terminal says of itself, by the names that the table and the wire share."""
+_ANSWERED: Final = {
+    "serial", "model", "firmware", "last_seen_at", "clock_offset_s", "records", "capacity",
+    "reading", "clock_state", "records_per_day", "days_left",
+}  # fmt: skip
+"""What an edge knows of a terminal, by the names that the table and the wire share."""
 
 _T = TypeVar("_T")
 
@@ -83,7 +86,7 @@ def put_bad(
         for record in records
     ]
     told = ("edge", "terminal", "reason", "source")
-    statement = _insert(connection, bad_record)
+    statement = insert_or(connection, bad_record)
     chosen = statement.on_conflict_do_update(
         index_elements=["terminal_serial", "raw"],
         set_={name: statement.excluded[name] for name in told},
@@ -106,7 +109,7 @@ def set_aside(connection: Connection, rejected: Iterable[tuple[str, bytes, str]]
         for topic, payload, reason in rejected
     ]
     if rows:
-        connection.execute(_insert(connection, quarantine).on_conflict_do_nothing(), rows)
+        connection.execute(insert_or(connection, quarantine).on_conflict_do_nothing(), rows)
 
 
 # --- streams ---------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def advance(
 ) -> None:
     """Write a stream's new place."""
     named = {"edge": key[0], "stream": key[1]}
-    statement = _insert(connection, stream)
+    statement = insert_or(connection, stream)
     moved = statement.on_conflict_do_update(
         index_elements=["edge", "stream"],
         set_={"watermark": statement.excluded.watermark, "updated_at": statement.excluded.updated_at},
@@ -196,7 +199,7 @@ def put_coverage(
         }
         for number, entry in entries
     ]
-    connection.execute(_insert(connection, coverage).on_conflict_do_nothing(), rows)
+    connection.execute(insert_or(connection, coverage).on_conflict_do_nothing(), rows)
 
 
 def prune_coverage(connection: Connection, key: tuple[str, str], watermark: int) -> None:
@@ -240,7 +243,7 @@ def learn_terminals(connection: Connection, facts: Collection[tuple[str, str, Wi
         }
         for name, id_, fact in facts
     ]
-    statement = _insert(connection, terminal)
+    statement = insert_or(connection, terminal)
     told = ("serial", "terminal_group", "unit", "timezone", "since")
     connection.execute(
         statement.on_conflict_do_update(
@@ -280,6 +283,6 @@ def report_terminal(connection: Connection, name: str, said: TerminalHealth) -> 
     connection.execute(update(terminal).where(key).values(row))
 
 
-def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+def insert_or(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that knows ON CONFLICT: both databases speak the same of it."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

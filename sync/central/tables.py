@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -148,6 +149,39 @@ bad_record = Table(
     UniqueConstraint("terminal_serial", "raw"),
 )
 
+terminal_event = Table(
+    "terminal_event",
+    metadata,
+    Column("identity", String(32), primary_key=True, comment="hex digest of what makes it that event"),
+    Column("edge", String(40), nullable=False),
+    Column("terminal", String(40), nullable=False),
+    Column("terminal_serial", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("happened_at", Instant, nullable=False),
+    Column("wall_time", String(19), comment="the terminal's own clock, YYYY-MM-DDTHH:MM:SS"),
+    Column("operator", String(200), nullable=False),
+    Column("code", BigInteger, comment="the terminal's own number; NULL for what hadir saw"),
+    Column("code_values", String(2000), nullable=False, comment="the operation's own numbers"),
+    Column("detail", String(200), nullable=False),
+    Column("ingested_at", Instant, nullable=False),
+    Index(None, "terminal_serial", "happened_at"),
+    comment="tamper signals and observations",
+)
+
+clock_reading = Table(
+    "clock_reading",
+    metadata,
+    Column("edge", String(40), primary_key=True),
+    Column("terminal", String(40), primary_key=True),
+    Column("terminal_serial", String(64), primary_key=True),
+    Column("measured_at", Instant, primary_key=True),
+    Column("offset_s", Float, comment="NULL where the terminal showed no date"),
+    Column("error_s", Float, nullable=False),
+    Column("trusted", Boolean, nullable=False, comment="the edge's own clock followed a time server"),
+    Column("verdict", String(32), nullable=False),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -175,6 +209,10 @@ terminal = Table(
     Column("clock_offset_s", Float),
     Column("records", Integer),
     Column("capacity", Integer),
+    Column("reading", String(32), comment="how its log comes: tail, whole, push, file"),
+    Column("clock_state", String(32)),
+    Column("records_per_day", Float),
+    Column("days_left", Float, comment="until its log is full"),
     Column("state", String(16), nullable=False, default="unknown"),
     Column("state_at", Instant, comment="when the edge said so"),
     Column("error", String(200)),

@@ -36,10 +36,12 @@ _TERMINAL: Final = """
 SELECT t.edge, t.terminal, t.serial, t.model, t.firmware, t.last_seen_at, t.clock_offset_s, t.records,
        t.capacity,
        CASE WHEN EXISTS (SELECT 1 FROM edge e WHERE e.edge = t.edge AND e.state = 'offline')
-            THEN 'unknown' ELSE t.state END AS state
+            THEN 'unknown' ELSE t.state END AS state,
+       t.reading, t.clock_state, t.records_per_day, t.days_left, t.error
   FROM terminal t
 UNION ALL
-SELECT l.edge, l.terminal, l.serial, NULL, NULL, NULL, NULL, NULL, NULL, 'never reported'
+SELECT l.edge, l.terminal, l.serial, NULL, NULL, NULL, NULL, NULL, NULL, 'never reported',
+       NULL, NULL, NULL, NULL, NULL
   FROM terminal_listing l
  WHERE NOT EXISTS (SELECT 1 FROM terminal t WHERE t.edge = l.edge AND t.terminal = l.terminal)
    AND NOT EXISTS (SELECT 1 FROM terminal_listing n
@@ -62,6 +64,15 @@ SELECT nip, unit, month, working_days, present_days, absent_days, excused_days, 
     "v1_unit_month": "SELECT unit, month, people, discipline_score, rank, ranked_of FROM unit_month",
     "v1_sanction": "SELECT nip, year, absent_days, level, article, reached_on FROM sanction",
     "v1_terminal": _TERMINAL,
+    "v1_terminal_event": """
+SELECT edge, terminal, terminal_serial, kind, source, happened_at, wall_time, operator, code, detail,
+       ingested_at, code_values
+  FROM terminal_event
+""",
+    "v1_clock": """
+SELECT edge, terminal, terminal_serial, measured_at, offset_s, error_s, trusted, verdict
+  FROM clock_reading
+""",
 }
 """Name -> SELECT."""
 

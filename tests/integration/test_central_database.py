@@ -33,7 +33,10 @@ CONTRACT = {
     "v1_unit_month": "unit month people discipline_score rank ranked_of",
     "v1_sanction": "nip year absent_days level article reached_on",
     "v1_terminal": """edge terminal serial model firmware last_seen_at clock_offset_s records capacity
-        state""",
+        state reading clock_state records_per_day days_left error""",
+    "v1_terminal_event": """edge terminal terminal_serial kind source happened_at wall_time operator code
+        detail ingested_at""",
+    "v1_clock": "edge terminal terminal_serial measured_at offset_s error_s trusted verdict",
 }
 
 
@@ -81,7 +84,7 @@ def test_a_database_of_a_newer_hadir_is_left_alone_and_named(engine: Engine) -> 
         store.initialise(engine)
 
 
-def test_the_first_migration_can_be_taken_back(engine: Engine) -> None:
+def test_the_migrations_can_be_taken_back(engine: Engine) -> None:
     with store.writing(engine) as connection:
         views.drop(connection)
         command.downgrade(store.migration_config(connection), "base")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from attendance.punch import BadRecord, Punch, Source
-from made import NOW, facts, made_punch
+from made import NOW, facts, made_operation, made_punch, made_reading
 from sync.envelope import Batch, Receipt
 from sync.outbox import Outbox
 
@@ -61,6 +61,17 @@ class OutboxMachine(RuleBasedStateMachine):
             self.entries.append(("coverage", str(len(self.entries))))
         given = self.outbox.put("lobi", facts(group=group), punches, bad, coverage=coverage)
         assert given == new
+
+    @rule(seconds=st.lists(st.integers(0, 5), max_size=4), minutes=st.lists(st.integers(0, 5), max_size=2))
+    def note(self, seconds: list[int], minutes: list[int]) -> None:
+        before = len(self.entries)
+        for minute in minutes:
+            self._add(("clock", str(float(minute))))
+        for second in seconds:
+            self._add(("event", str(second)))
+        events = [made_operation(second) for second in seconds]
+        clocks = [made_reading(minute) for minute in minutes]
+        assert self.outbox.note("lobi", facts(), events, clocks) == len(self.entries) - before
 
     @rule(most=st.integers(0, 3))
     def seal(self, most: int) -> None:
@@ -123,6 +134,8 @@ def _things(payload: bytes) -> list[Thing]:
         ),
         *(("bad", one.raw, one.source) for one in batch.bad),
         *(("coverage", str(one.records)) for one in batch.coverage),
+        *(("event", str(one.code)) for one in batch.events),
+        *(("clock", str(one.offset_s)) for one in batch.clocks),
     ]
 
 

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from attendance.event import EventKind, EventSource, TerminalEvent
 from attendance.normalise import normalise
 from attendance.punch import Punch, RawPunch, Source
+from attendance.timekeeping import ClockReading, Verdict
 from sync.envelope import WireTerminal
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -33,6 +35,28 @@ def made_punch(
         source=source,
     )
     return normalise(raw, serial=serial, terminal="lobi", zone=JAKARTA, now=NOW)
+
+
+def made_operation(code: int) -> TerminalEvent:
+    """An operation that a terminal noted at 07:00 on 2 March 2026."""
+    return TerminalEvent(
+        kind=EventKind.OTHER,
+        source=EventSource.OPERATION_LOG,
+        at=NOW,
+        wall_time=datetime(2026, 3, 2, 7),
+        code=code,
+    )
+
+
+def made_reading(minute: int) -> ClockReading:
+    """A measurement `minute` minutes after NOW; its offset is as many seconds."""
+    return ClockReading(
+        at=NOW + timedelta(minutes=minute),
+        offset_s=float(minute),
+        error_s=0.5,
+        trusted=True,
+        verdict=Verdict.RIGHT,
+    )
 
 
 def made_punches(count: int, *, start: int = 0, serial: str = "CGKK204060001") -> list[Punch]:
