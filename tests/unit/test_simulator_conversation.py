@@ -10,6 +10,7 @@ from drivers.zk.commkey import scramble
 from drivers.zk.events import EVENT_BYTES
 from drivers.zk.packet import Packet, frame
 from drivers.zk.simulator.conversation import TerminalConversation
+from drivers.zk.simulator.faults import Refuse
 from drivers.zk.simulator.firmware import AK3750, JZ4725, EmptyReply, Firmware
 from drivers.zk.simulator.model import SimulatedTerminal
 from terminals import START, some_terminal
@@ -202,7 +203,7 @@ def test_restart_ends_the_conversation() -> None:
 
 def test_refused_command_is_answered_with_the_code_and_not_carried_out() -> None:
     terminal = some_terminal(records=3)
-    conversation = TerminalConversation(terminal, SESSION, {Command.CLEAR_ATTLOG: 4989})
+    conversation = TerminalConversation(terminal, SESSION, [Refuse(4989, Command.CLEAR_ATTLOG)])
     conversation.answer(Packet(Command.CONNECT, 0, 0))
     assert code(conversation, Command.CLEAR_ATTLOG) == 4989
     assert terminal.record_count == 3
@@ -221,7 +222,7 @@ def test_rubbish_ends_the_conversation_with_the_clients_fault() -> None:
 def test_requests_that_arrive_together_are_answered_in_turn() -> None:
     conversation = connected(some_terminal())
     together = frame(Packet(Command.GET_TIME, SESSION, 1)) + frame(Packet(Command.STATE, SESSION, 2))
-    assert [reply[14] for reply in conversation.receive(together)] == [1, 2]
+    assert [reply.reply_id for answer in conversation.receive(together) for reply in answer] == [1, 2]
 
 
 def test_an_ak3750_tells_words_and_knows_no_buffer() -> None:
@@ -251,4 +252,4 @@ def test_events_have_the_length_of_the_firmware(length: int) -> None:
     conversation = connected(terminal)
     asked(conversation, Command.REG_EVENT, pack("<I", 1))
     (told,) = conversation.tell(terminal.punch("1002", at=START))
-    assert len(told) == 16 + length
+    assert len(told.data) == length

@@ -1,9 +1,9 @@
-"""The terminal's side of one conversation: bytes in, frames out. No input or output, no threads.
+"""The terminal's side of one conversation: requests in, answers out. No input or output, no threads.
 
 `TerminalConversation` is not thread-safe; whoever owns the connection guards it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from struct import Struct, error, unpack_from
 from typing import Final
 
@@ -12,10 +12,12 @@ from attendance.punch import RawPunch
 from drivers.zk.commands import Command, EventMask, Reply
 from drivers.zk.commkey import matches
 from drivers.zk.events import pack_event
-from drivers.zk.packet import Packet, StreamDecoder, frame
+from drivers.zk.packet import Packet, StreamDecoder
 from drivers.zk.records import with_prefix
+from drivers.zk.simulator.faults import Fault, refusals
 from drivers.zk.simulator.firmware import EmptyReply
 from drivers.zk.simulator.model import SimulatedTerminal
+from drivers.zk.simulator.repeats import RequestMemory
 from drivers.zk.times import pack_time, unpack_time
 
 U32: Final = Struct("<I")
@@ -69,16 +71,25 @@ Handler = Callable[[Packet], list[Packet]]
 class TerminalConversation:
     """One client's conversation with a terminal.
 
-    `session` is the id that CONNECT will assign. `refusals` gives, by command, a code
-    that is answered instead of carrying the command out.
+    `session` is the id that CONNECT will assign. Of `faults` those count here that a terminal
+    commits by what it answers: commands refused, requests taken for repetitions. No packet of
+    a transfer carries more than `most_data_bytes`.
     """
 
     def __init__(
-        self, terminal: SimulatedTerminal, session: int, refusals: Mapping[int, int] | None = None
+        self,
+        terminal: SimulatedTerminal,
+        session: int,
+        faults: Iterable[Fault] = (),
+        *,
+        most_data_bytes: int = 0xFFFF,
     ) -> None:
         self._terminal = terminal
+        self._most_data_bytes = most_data_bytes
         self._session = session
-        self._refusals = dict(refusals or {})
+        faults = tuple(faults)
+        self._refusals = refusals(faults)
+        self._memory = RequestMemory(faults)
         self._decoder = StreamDecoder()
         self._connected = False
         self._trusted = False
@@ -88,17 +99,31 @@ class TerminalConversation:
         self.ended = False
         """The terminal restarts: the connection is to be closed once the last frame is out."""
 
-    def receive(self, chunk: bytes) -> list[bytes]:
-        """Take what a TCP socket gave; give the frames to send back, each in one write.
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session: from CONNECT to EXIT."""
+        return self._connected
+
+    def receive(self, chunk: bytes) -> list[list[Packet]]:
+        """Take what a TCP socket gave; give the answer to each request that became whole.
 
         Raises RemoteProtocolError when the client's stream is out of step.
         """
-        return [frame(reply) for request in self._decoder.feed(chunk) for reply in self.answer(request)]
+        return [self.answer(request) for request in self._decoder.feed(chunk)]
 
     def answer(self, request: Packet) -> list[Packet]:
         """The packets that answer one request, in their order; none where a terminal stays silent."""
         if request.command == Reply.ACK_OK:
             return []
+        known = self._memory.known(request)
+        if known is not None:
+            return known
+        reply = self._answer_anew(request)
+        if reply:
+            self._memory.remember(request, reply)
+        return reply
+
+    def _answer_anew(self, request: Packet) -> list[Packet]:
         if request.command in self._refusals:
             return self._reply(request, self._refusals[request.command])
         if request.command == Command.CONNECT:
@@ -107,13 +132,13 @@ class TerminalConversation:
             return []
         return self._carry_out(request)
 
-    def tell(self, punch: RawPunch) -> list[bytes]:
-        """The frame of a live event, if this client asked for punches."""
+    def tell(self, punch: RawPunch) -> list[Packet]:
+        """The live event of a punch, if this client asked for punches."""
         if not self._mask & EventMask.ATTLOG:
             return []
         terminal = self._terminal
         data = pack_event(punch, terminal.uid_of(punch.pin), terminal.firmware.event_bytes)
-        return [frame(Packet(Reply.EVENT, EventMask.ATTLOG, 0, data))]
+        return [Packet(Reply.EVENT, EventMask.ATTLOG, 0, data)]
 
     def _carry_out(self, request: Packet) -> list[Packet]:
         if request.command == Command.AUTH:
@@ -273,6 +298,7 @@ class TerminalConversation:
         return self._transfer(request, with_prefix([records]), firmware.direct_packet_bytes)
 
     def _transfer(self, request: Packet, body: bytes, packet_bytes: int) -> list[Packet]:
+        packet_bytes = min(packet_bytes, self._most_data_bytes)
         parts = [body[at : at + packet_bytes] for at in range(0, len(body), packet_bytes)]
         data = [Packet(Reply.DATA, number, request.reply_id, part) for number, part in enumerate(parts)]
         end = Packet(Reply.ACK_OK, len(parts) - 1, request.reply_id)

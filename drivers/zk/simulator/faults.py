@@ -1,13 +1,14 @@
 """What can go wrong between a terminal and its client, as values. No input or output.
 
-The faults of a server hold for each connection anew, counted from its start.
+The faults of a server hold for each connection anew, counted from its start; over UDP the
+datagrams from and to one address are a connection.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from drivers.zk.commands import Command
-from drivers.zk.packet import TOP_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,72 +68,135 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class OneClient:
-    """Connections are served one after the other; whoever comes second waits unanswered."""
+    """Clients are served one after the other; whoever comes second waits unanswered."""
 
 
-Fault = Segment | Merge | CloseAfter | Silent | Delay | Pace | BadChecksum | Refuse | OneClient
+@dataclass(frozen=True, slots=True)
+class SilentTcp:
+    """TCP connections are taken and never answered, as by an MA300; UDP is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """So many bytes leave in a second; older terminals send about 50,000, whatever the client does."""
+
+    bytes_per_s: float = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSession:
+    """The nth frame (from 1) carries the id of another session."""
+
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WrongReplyId:
+    """The nth frame (from 1) carries the reply id of a request that was never made."""
+
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The nth frame (from 1) and the rest of its answer leave only after the next answer."""
+
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatsReply:
+    """A request with the reply id of the last one is not carried out: its last reply is sent again.
+
+    Of a transfer that is the closing ACK alone. Reported for older terminals, not confirmed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoresLowerIds:
+    """A request with a lower reply id than the last is ignored, unless the last was 65535.
+
+    Reported for older terminals, not confirmed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """UDP: of the datagrams in each direction, this part is lost."""
+
+    rate: float = 0.02
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """UDP: of the datagrams in each direction, this part arrives twice."""
+
+    rate: float = 0.02
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """UDP: of the datagrams that leave, this part is overtaken by the next one, be it of the next answer."""
+
+    rate: float = 0.02
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAck:
+    """UDP: the closing ACK of a transfer leaves before its last DATA, as reported for SC800."""
+
+
+Fault = (
+    Segment
+    | Merge
+    | CloseAfter
+    | Silent
+    | Delay
+    | Pace
+    | BadChecksum
+    | Refuse
+    | OneClient
+    | SilentTcp
+    | Speed
+    | WrongSession
+    | WrongReplyId
+    | Late
+    | RepeatsReply
+    | IgnoresLowerIds
+    | Lose
+    | Duplicate
+    | Reorder
+    | EarlyAck
+)
+"""Every switch of the way between terminal and client; `Firmware` holds those of the terminal itself."""
+
+F = TypeVar("F", bound=Fault)
+
+
+def chosen(faults: Iterable[Fault], kind: type[F]) -> list[F]:
+    """The faults of one kind."""
+    return [fault for fault in faults if isinstance(fault, kind)]
 
 
 def refusals(faults: Iterable[Fault]) -> dict[int, int]:
     """Reply codes by refused command."""
-    return {fault.command: fault.code for fault in faults if isinstance(fault, Refuse)}
+    return {fault.command: fault.code for fault in chosen(faults, Refuse)}
 
 
 def merges(faults: Iterable[Fault]) -> bool:
     """Whether frames wait for each other."""
-    return any(isinstance(fault, Merge) for fault in faults)
+    return bool(chosen(faults, Merge))
 
 
 def delay_s(faults: Iterable[Fault]) -> float:
     """Seconds before an answer leaves."""
-    return sum(fault.seconds for fault in faults if isinstance(fault, Delay))
+    return sum(fault.seconds for fault in chosen(faults, Delay))
 
 
-def pace_s(faults: Iterable[Fault]) -> float:
-    """Seconds between two writes."""
-    return sum(fault.seconds for fault in faults if isinstance(fault, Pace))
-
-
-class Line:
-    """What becomes of one connection's frames on their way out, in the order of the faults."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self._faults = faults
-        self._frames = 0
-        self._bytes = 0
-        self.broken = False
-        """The connection is to be closed."""
-
-    def writes(self, frames: Iterable[bytes]) -> list[bytes]:
-        """What is to be written, one item per write."""
-        kept = [damaged for frame in frames if (damaged := self._damage(frame))]
-        if merges(self._faults):
-            kept = [b"".join(kept)]
-        for fault in self._faults:
-            if isinstance(fault, Segment):
-                kept = [piece for part in kept for piece in _pieces(part, fault.size_bytes)]
-        return [part for part in map(self._cut, kept) if part]
-
-    def _damage(self, frame: bytes) -> bytes:
-        """The frame, with a wrong checksum, or nothing."""
-        self._frames += 1
-        for fault in self._faults:
-            if isinstance(fault, Silent) and self._frames > fault.after_frames:
-                return b""
-            if isinstance(fault, BadChecksum) and self._frames == fault.nth:
-                at = TOP_BYTES + 2
-                frame = frame[:at] + bytes([frame[at] ^ 0x55]) + frame[at + 1 :]
-        return frame
-
-    def _cut(self, part: bytes) -> bytes:
-        """As much of it as leaves before the connection ends."""
-        for fault in self._faults:
-            if isinstance(fault, CloseAfter):
-                part = part[: max(0, fault.size_bytes - self._bytes)]
-                self.broken = self._bytes + len(part) >= fault.size_bytes
-        self._bytes += len(part)
-        return part
-
-
-def _pieces(part: bytes, size_bytes: int) -> list[bytes]:
-    return [part[at : at + size_bytes] for at in range(0, len(part), size_bytes)]
+def rest_s(faults: Sequence[Fault], written_bytes: int) -> float:
+    """Seconds between a write of so many bytes and the next."""
+    slow = sum(written_bytes / fault.bytes_per_s for fault in chosen(faults, Speed))
+    return slow + sum(fault.seconds for fault in chosen(faults, Pace))

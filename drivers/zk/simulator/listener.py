@@ -18,12 +18,13 @@ class Listener:
     """Listens from its making, accepts from `start` to `stop`.
 
     Raises ConfigError when the address cannot be had. With `in_turn` a connection is
-    served only when the one before has ended.
+    served only when the one before has ended. One that `refuses` holds its port closed.
     """
 
-    def __init__(self, host: str, port: int, serve: Serve) -> None:
+    def __init__(self, host: str, port: int, serve: Serve, *, refuses: bool = False) -> None:
+        self._refuses = refuses
         try:
-            self._listening = socket.create_server((host, port), backlog=128)
+            self._listening = (_held if refuses else _opened)(host, port)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another") from None
@@ -38,7 +39,8 @@ class Listener:
 
     def start(self) -> Self:
         """Begin to accept."""
-        self._acceptor.start()
+        if not self._refuses:
+            self._acceptor.start()
         return self
 
     def stop(self) -> None:
@@ -106,3 +108,18 @@ class Listener:
             with self._lock:
                 del self._open[connection]
                 connection.close()
+
+
+def _opened(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), backlog=128)
+
+
+def _held(host: str, port: int) -> socket.socket:
+    """A socket that has the port for itself and takes no connections."""
+    holding = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holding.bind((host, port))
+    except OSError:
+        holding.close()
+        raise
+    return holding

@@ -1,28 +1,42 @@
-"""A simulated terminal on a TCP port."""
+"""A simulated terminal on a TCP port and on the UDP port of the same number."""
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from attendance.errors import RemoteProtocolError
+from attendance.errors import ConfigError, RemoteProtocolError
 from attendance.punch import RawPunch
+from drivers.zk.packet import Packet
 from drivers.zk.simulator.conversation import TerminalConversation
-from drivers.zk.simulator.faults import Fault, Line, OneClient, delay_s, merges, pace_s, refusals
+from drivers.zk.simulator.datagrams import DatagramService
+from drivers.zk.simulator.faults import Fault, OneClient, SilentTcp, Speed, chosen, delay_s, merges, rest_s
+from drivers.zk.simulator.line import Line, pieces
 from drivers.zk.simulator.listener import Listener
 from drivers.zk.simulator.model import SimulatedTerminal
 
 RECEIVE_BYTES: Final = 65536
 
+SLOW_BYTES: Final = 2048
+"""A terminal whose speed is limited sends so much at once."""
+
+TCP: Final = "tcp"
+UDP: Final = "udp"
+TRANSPORTS: Final = frozenset({TCP, UDP})
+
+PORTS_TRIED: Final = 50
+"""A free TCP port may be taken for UDP."""
+
 
 class TerminalServer:
-    """Serves a terminal while its `with` block lasts; it listens from its making on.
+    """Serves a terminal while its `with` block lasts; its ports are held from its making on.
 
-    `faults` may be replaced at any time and hold for connections made after that.
-    Raises ConfigError when the address cannot be had.
+    Without "tcp" among its transports the TCP port refuses connections; without "udp" that
+    port is closed. `faults` may be replaced at any time and hold for clients that come
+    after that. Raises ConfigError when the address cannot be had.
     """
 
     def __init__(
@@ -31,21 +45,38 @@ class TerminalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         faults: Sequence[Fault] = (),
+        transports: Collection[str] = TRANSPORTS,
     ) -> None:
         self.terminal = terminal
-        self._listener = Listener(host, port, self._serve)
         self._stopping = threading.Event()
+        self._accepts = TCP in transports
+        self._listener, self._datagrams = self._bound(host, port, wants_udp=UDP in transports)
         self.faults = faults
+
+    def _bound(self, host: str, port: int, *, wants_udp: bool) -> tuple[Listener, DatagramService | None]:
+        for left in reversed(range(PORTS_TRIED)):
+            listener = Listener(host, port, self._serve, refuses=not self._accepts)
+            if not wants_udp:
+                return listener, None
+            try:
+                return listener, DatagramService(self.terminal, host, listener.port)
+            except ConfigError:
+                listener.stop()
+                if port or not left:
+                    raise
+        raise AssertionError("the last port tried is returned or raised")
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """What goes wrong on new connections."""
+        """What goes wrong for new clients."""
         return self._faults
 
     @faults.setter
     def faults(self, faults: Sequence[Fault]) -> None:
         self._faults = tuple(faults)
-        self._listener.in_turn = OneClient() in self._faults
+        self._listener.in_turn = bool(chosen(self._faults, OneClient))
+        if self._datagrams is not None:
+            self._datagrams.faults = self._faults
 
     @property
     def host(self) -> str:
@@ -59,21 +90,27 @@ class TerminalServer:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
-        return self._listener.connections
+        """How many clients are connected, over TCP and UDP together."""
+        return self._listener.connections + (self._datagrams.sessions if self._datagrams else 0)
 
     def start(self) -> Self:
         """Begin to accept."""
         self._listener.start()
+        if self._datagrams is not None:
+            self._datagrams.start()
         return self
 
     def stop(self) -> None:
         """End every connection; when this returns, all threads and sockets are gone."""
         self._stopping.set()
+        if self._datagrams is not None:
+            self._datagrams.stop()
         self._listener.stop()
 
     def drop_connections(self) -> None:
-        """End the connections of the moment; new ones are welcome."""
+        """End the connections and sessions of the moment; new ones are welcome."""
+        if self._datagrams is not None:
+            self._datagrams.forget_all()
         self._listener.drop_all()
 
     def __enter__(self) -> Self:
@@ -106,10 +143,11 @@ class _Connection:
         self._socket = connection
         self._terminal = terminal
         self._faults = faults
+        self._mute = bool(chosen(faults, SilentTcp))
         self._stopping = stopping
-        self._conversation = TerminalConversation(terminal, terminal.next_session(), refusals(faults))
+        self._conversation = TerminalConversation(terminal, terminal.next_session(), faults)
         self._guard = threading.Lock()
-        self._out: SimpleQueue[list[bytes] | None] = SimpleQueue()
+        self._out: SimpleQueue[list[Packet] | None] = SimpleQueue()
 
     def run(self) -> None:
         """Serve until the client or the terminal ends it."""
@@ -127,33 +165,38 @@ class _Connection:
         with suppress(OSError, RemoteProtocolError):
             while chunk := self._socket.recv(RECEIVE_BYTES):
                 with self._guard:
-                    self._out.put(self._conversation.receive(chunk))
+                    for answer in self._conversation.receive(chunk):
+                        self._out.put(answer)
                     if self._conversation.ended:
                         return
 
     def _tell(self, punch: RawPunch) -> None:
         with self._guard:
-            if frames := self._conversation.tell(punch):
-                self._out.put(frames)
+            if event := self._conversation.tell(punch):
+                self._out.put(event)
 
     def _write(self) -> None:
         line = Line(self._faults)
         with suppress(OSError):
-            while not line.broken and (frames := self._out.get()) is not None:
+            while not line.broken and (packets := self._out.get()) is not None:
                 self._stopping.wait(delay_s(self._faults))
                 if merges(self._faults):
-                    frames = frames + self._waiting()
-                for part in line.writes(frames):
-                    self._socket.sendall(part)
-                    self._stopping.wait(pace_s(self._faults))
+                    packets = packets + self._waiting()
+                for part in line.writes(packets if not self._mute else []):
+                    self._send(part)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _waiting(self) -> list[bytes]:
-        """Frames of further answers and events that are there already."""
-        more: list[bytes] = []
+    def _send(self, part: bytes) -> None:
+        for piece in pieces(part, SLOW_BYTES) if chosen(self._faults, Speed) else [part]:
+            self._socket.sendall(piece)
+            self._stopping.wait(rest_s(self._faults, len(piece)))
+
+    def _waiting(self) -> list[Packet]:
+        """Packets of further answers and events that are there already."""
+        more: list[Packet] = []
         with suppress(Empty):
-            while (frames := self._out.get_nowait()) is not None:
-                more += frames
+            while (packets := self._out.get_nowait()) is not None:
+                more += packets
             self._out.put(None)
         return more
