@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -47,13 +48,35 @@ class Sizes:
     record_capacity: int | None = None
 
 
+class Privilege(StrEnum):
+    """What a person may do at a terminal's menu."""
+
+    USER = "user"
+    ENROLLER = "enroller"
+    ADMIN = "admin"
+    CUSTOM = "custom"
+    SUPER_ADMIN = "super_admin"
+    OTHER = "other"
+
+
+_DISABLED: Final = 1
+_PRIVILEGES: Final = {
+    0: Privilege.USER,
+    2: Privilege.ENROLLER,
+    6: Privilege.ADMIN,
+    10: Privilege.CUSTOM,
+    14: Privilege.SUPER_ADMIN,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A person as enrolled in a terminal. Passwords and templates are never read into it.
 
     `name_raw` holds the name's bytes as the terminal stored them (they may be cut
     inside a character); `name` is their text in the terminal's encoding, with
-    a visible replacement for what does not decode.
+    a visible replacement for what does not decode. `privilege` is the terminal's own number:
+    bit 0 locks the person out, the rest says what they may do.
     """
 
     uid: int
@@ -62,3 +85,13 @@ class User:
     name_raw: bytes
     privilege: int = 0
     card: int = 0
+
+    @property
+    def role(self) -> Privilege:
+        """The privilege by its name; `other` for a number without one."""
+        return _PRIVILEGES.get(self.privilege & ~_DISABLED, Privilege.OTHER)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the terminal lets this person punch no more."""
+        return bool(self.privilege & _DISABLED)

@@ -140,7 +140,10 @@ class CanWriteUsers(Protocol):
     """A session that can enrol and remove people. Templates and passwords are never touched."""
 
     def write_user(self, user: User) -> None:
-        """Add a person, or change the name of the one with this uid; read back before it returns."""
+        """Add a person, or change the name of the one with this uid; read back before it returns.
+
+        Raises DataError for what the terminal cannot hold, before anything is sent.
+        """
         ...
 
     def delete_user(self, uid: int) -> None:

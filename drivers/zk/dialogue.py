@@ -90,6 +90,12 @@ class Dialogue:
             with suppress(DeviceRefused):
                 self.run(self.conversation.free(), Command.FREE_DATA.name)
 
+    def enable(self) -> None:
+        """Let people use the terminal again, if it still can be asked."""
+        if self._fault is None:
+            with suppress(DeviceRefused):
+                self.ask(Command.ENABLE_DEVICE)
+
     def next_punch(self, due: float) -> LiveEvent | None:
         """The oldest punch not yet acknowledged; it stays in its place. None when the time is over."""
         with self.watched():

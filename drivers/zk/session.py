@@ -1,40 +1,36 @@
 """A session with a terminal over our own codec: what it can be asked."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+from math import ceil
 from struct import Struct
 from time import monotonic
 from typing import Final
 
-from attendance.errors import (
-    DeviceRefused,
-    LocalProtocolError,
-    RemoteProtocolError,
-    Unsupported,
-)
+from attendance.errors import DeviceRefused, RemoteProtocolError, Unsupported
+from attendance.event import RawOperation
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
-from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, EventMask, Reply, command_name
-from drivers.zk.conversation import LiveEvent, Offer
+from drivers.base import PreparedLog
+from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, EventMask, Reply
+from drivers.zk.conversation import LiveEvent
 from drivers.zk.dialogue import Dialogue
 from drivers.zk.events import uid_of_event, unpack_event
-from drivers.zk.layouts import LogEvidence, choose_log_layout, choose_user_layout
-from drivers.zk.prepared import HEAD_BYTES, ZkPreparedLog, check_head
-from drivers.zk.records import MIXED, PREFIX_BYTES, LogLayout, Names, unpack_log
-from drivers.zk.sizes import CAPACITY_WORD, RECORDS_WORD, USERS_WORD, SizeTable, word_value
+from drivers.zk.log import AttendanceLog
+from drivers.zk.operations import choose_operation_layout, unpack_operations
+from drivers.zk.people import People
+from drivers.zk.tables import Tables, told
 from drivers.zk.times import pack_time, unpack_time
 from drivers.zk.transport import TcpTransport
-from drivers.zk.users import pins_by_uid, unpack_users
 
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """A clock that was set may have moved on so far when it is read again."""
 
-EARLIEST_NOW: Final = datetime(2026, 1, 1)
-"""A host whose clock shows less has not set it yet: it cannot say what lies in the future."""
+USUAL_PIN_WIDTH: Final = 9
+"""How long a pin may be where the terminal does not tell."""
 
 _U32: Final = Struct("<I")
-_ALL_USERS: Final = 5
 
 
 class ZkSession:
@@ -45,12 +41,11 @@ class ZkSession:
     """
 
     def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
-        self._terminal = terminal
         self._dialogue = Dialogue(terminal, transport)
+        self._tables = Tables(self._dialogue)
+        self._people = People(self._dialogue, self._tables, terminal)
+        self._log = AttendanceLog(self._dialogue, self._tables, self._people, terminal.zone)
         self._listening = False
-        self._pins: dict[int, str] | None = None
-        self._prepared: Offer | None = None
-        self.layouts: dict[str, str] = {}
 
     def connect(self) -> None:
         """Open the conversation: to be called once, first."""
@@ -75,6 +70,11 @@ class ZkSession:
             firmware=self._text(Command.GET_VERSION).strip(),
         )
 
+    @property
+    def layouts(self) -> Mapping[str, str]:
+        """See drivers.base.TellsLayouts."""
+        return self._tables.layouts
+
     # -- clock and sizes
 
     def read_clock(self) -> datetime:
@@ -97,158 +97,78 @@ class ZkSession:
 
     def read_sizes(self) -> Sizes:
         """See drivers.base.Session."""
-        data = self._dialogue.ask(Command.GET_SIZES)
-        with self._dialogue.watched():
-            table = SizeTable.from_bytes(data)
-        return (table or self._sizes_by_word()).as_sizes()
+        return self._tables.sizes().as_sizes()
 
-    def _sizes_by_word(self) -> SizeTable:
-        """Counts that a terminal tells only word by word; below zero where it does not tell them at all.
-
-        A terminal that answers four zero bytes to everything shows itself by a capacity of 0.
-        """
-        capacity = self._size_word(CAPACITY_WORD)
-        if capacity <= 0:
-            return SizeTable(users=-1, records=-1)
-        return SizeTable(
-            users=self._size_word(USERS_WORD),
-            records=self._size_word(RECORDS_WORD),
-            record_capacity=capacity,
-        )
-
-    def _size_word(self, number: int) -> int:
-        try:
-            value = word_value(self._dialogue.ask(Command.GET_SIZES, _U32.pack(number)))
-        except DeviceRefused:
-            return -1
-        return -1 if value is None else value
-
-    # -- the log
+    # -- the logs
 
     def read_log(self) -> Iterator[RawPunch | BadRecord]:
         """See drivers.base.Session. The transfer is over when this returns."""
-        before = self.read_sizes().records
-        records, direct = self._read_table(Command.ATTLOG_READ, 0, before)
-        counts = _known(before, self.read_sizes().records)
-        if not records:
-            self._check_empty(counts)
-            return iter(())
-        evidence = LogEvidence(records=records, total_bytes=len(records), counts=counts, now=self._now())
-        layout = choose_log_layout(evidence, counts_suffice=not direct)
-        self.layouts["log"] = layout.name
-        return unpack_log(records, layout, self._pins_for(layout))
+        return self._log.read()
 
-    @contextmanager
-    def prepare_log(self) -> Iterator[ZkPreparedLog]:
+    def prepare_log(self) -> AbstractContextManager[PreparedLog]:
         """See drivers.base.CanReadTail."""
+        return self._log.prepared()
+
+    def clear_log(self) -> None:
+        """See drivers.base.CanClearLog."""
+        self._dialogue.ask(Command.CLEAR_ATTLOG)
+
+    def read_operations(self) -> Iterator[RawOperation | BadRecord]:
+        """See drivers.base.CanReadOperations. The transfer is over when this returns."""
+        count = told(self._tables.sizes().oplog)
         try:
-            yield self._prepare()
-        finally:
-            self._prepared = None
-            self._dialogue.free_buffer()
-
-    def _prepare(self) -> ZkPreparedLog:
-        before = self.read_sizes().records
-        offer = self._offer(before)
-        counts = _known(before, self.read_sizes().records)
-        head = self._range(offer, 0, min(HEAD_BYTES, offer.length))
-        with self._dialogue.watched():
-            records = check_head(head, offer.length)
-        if not records:
-            self._check_empty(counts)
-            return ZkPreparedLog(length=offer.length, layout=None, read_range=bytes_of_nothing, pins={})
-        layout = self._layout_of_head(records, offer.length, counts)
-        pins: Mapping[int, str] = {}
-        if layout.names is Names.UID:
-            # The terminal holds one table at a time: reading the users dropped the log.
-            pins = self._pins_for(layout)
-            length = offer.length
-            offer = self._offer(before)
-            if offer.length != length:
-                raise Unsupported("the log grew while it was prepared; read it whole")
-        kept = offer
-        return ZkPreparedLog(
-            length=offer.length,
-            layout=layout,
-            read_range=lambda start, size: self._range(kept, start, size),
-            pins=pins,
-        )
-
-    def _layout_of_head(self, head: bytes, length: int, counts: Collection[int]) -> LogLayout:
-        total = length - PREFIX_BYTES
-        evidence = LogEvidence(records=head, total_bytes=total, counts=counts, now=self._now())
-        layout = choose_log_layout(evidence)
-        if layout is MIXED or (layout.names is Names.UID and not evidence.fits(total // layout.record_bytes)):
-            raise Unsupported("this log may have records of 4 and of 8 bytes; it is read whole")
-        self.layouts["log"] = layout.name
-        return layout
-
-    def _offer(self, count: int | None) -> Offer:
-        """The log, held ready by the terminal; an empty body where it refuses one that it counts as empty."""
-        exchange = self._dialogue.conversation.prepare(Command.ATTLOG_READ)
-        try:
-            self._prepared = self._dialogue.run(exchange, Command.PREPARE_BUFFER.name)
+            records = self._tables.read_operations(count)
         except DeviceRefused as refusal:
             if refusal.code == Reply.ACK_UNAUTH:
                 raise
-            if count != 0 or refusal.code not in EMPTY_TABLE_REFUSALS:
-                raise Unsupported(f"this terminal prepares no log, it is read whole: {refusal}") from refusal
-            self._prepared = Offer(PREFIX_BYTES, bytes(PREFIX_BYTES))
-        return self._prepared
+            if count == 0 and refusal.code in EMPTY_TABLE_REFUSALS:
+                return iter(())
+            raise Unsupported(f"this terminal gives no operation log: {refusal}") from refusal
+        if not records:
+            if count:
+                raise Unsupported(f"the terminal counts {count} operations and gives an empty log of them")
+            return iter(())
+        return unpack_operations(records, choose_operation_layout(records, count))
 
-    def _range(self, offer: Offer, start: int, size: int) -> bytes:
-        if self._prepared is not offer:
-            raise LocalProtocolError("the prepared log is gone: something else was read, or its block ended")
-        if offer.body is not None:
-            return offer.body[start : start + size]
-        return self._dialogue.run(
-            self._dialogue.conversation.read_range(start, size), Command.READ_BUFFER.name
-        )
-
-    def _check_empty(self, counts: Collection[int]) -> None:
-        with self._dialogue.watched():
-            if 0 not in counts:
-                told = " or ".join(map(str, counts)) or "no number of"
-                raise RemoteProtocolError(f"the terminal counts {told} records and gives an empty log")
-
-    def _now(self) -> datetime | None:
-        """The wall time where the terminal stands."""
-        now = datetime.now(UTC).astimezone(self._terminal.zone).replace(tzinfo=None)
-        return now if now >= EARLIEST_NOW else None
+    @contextmanager
+    def held_still(self, longest: timedelta) -> Iterator[None]:
+        """See drivers.base.CanHoldStill. Raises DeviceRefused where the terminal will not."""
+        self._dialogue.ask(Command.DISABLE_DEVICE, _U32.pack(max(1, ceil(longest.total_seconds()))))
+        try:
+            yield
+        finally:
+            self._dialogue.enable()
 
     # -- people
 
     def read_users(self) -> Iterator[User]:
         """See drivers.base.CanReadUsers. The transfer is over when this returns."""
-        count = self.read_sizes().users
-        records, _direct = self._read_table(Command.USERS_READ, _ALL_USERS, count)
-        if not records:
-            with self._dialogue.watched():
-                if count:
-                    raise RemoteProtocolError(f"the terminal counts {count} users and gives an empty table")
-            return iter(())
-        layout = choose_user_layout(records, _known(count))
-        self.layouts["users"] = layout.name
-        return unpack_users(records, self._terminal.encoding, layout)
+        return self._people.read()
 
-    def _pins_for(self, layout: LogLayout) -> Mapping[int, str]:
-        """User ids by uid, read anew, where the layout names uids."""
-        if layout.names is not Names.UID:
-            return {}
-        self._pins = pins_by_uid(self.read_users())
-        return self._pins
+    def write_user(self, user: User) -> None:
+        """See drivers.base.CanWriteUsers.
 
-    def _pins_for_event(self, data: bytes) -> Mapping[int, str] | None:
-        """The same for an event, read anew for a uid not seen before; None where users cannot be read."""
-        uid = uid_of_event(data)
-        if uid is None:
-            return {}
-        if self._pins is None or uid not in self._pins:
-            try:
-                self._pins = pins_by_uid(self.read_users())
-            except (DeviceRefused, Unsupported):
-                return None
-        return self._pins
+        The name is cut to what the terminal has room for, never inside a character. A password, card,
+        privilege or group that the terminal holds for this uid stays. Raises DataError for what it
+        cannot hold: a name beyond its encoding, a pin that is too long, another's, or not this uid's.
+        """
+        self._people.write(user, self._pin_width())
+
+    def delete_user(self, uid: int) -> None:
+        """See drivers.base.CanWriteUsers. Read back before it returns; raises DataError for no uid."""
+        self._people.delete(uid)
+
+    def _pin_width(self) -> int:
+        width = self._option("~PIN2Width")
+        if width.isdecimal() and int(width) > 0:
+            return int(width)
+        try:
+            data = self._dialogue.ask(Command.PIN_WIDTH)
+        except DeviceRefused as refusal:
+            if refusal.code == Reply.ACK_UNAUTH:
+                raise
+            return USUAL_PIN_WIDTH
+        return data[0] if data and data[0] else USUAL_PIN_WIDTH
 
     # -- live events
 
@@ -266,9 +186,10 @@ class ZkSession:
         """See drivers.base.CanListen. One whose user id must first be asked for waits for `listen`."""
         while (event := self._dialogue.waiting_punch()) is not None:
             uid = uid_of_event(event.data)
-            if uid is not None and uid not in (self._pins or {}):
+            pins = self._people.known_pins()
+            if uid is not None and uid not in pins:
                 return
-            yield unpack_event(event.data, self._pins or {})
+            yield unpack_event(event.data, pins)
             self._dialogue.settle(event)
 
     def _punches(self, quiet_s: float) -> Iterator[RawPunch | BadRecord | None]:
@@ -279,6 +200,10 @@ class ZkSession:
                 continue
             yield unpack_event(event.data, self._pins_for_event(event.data))
             self._dialogue.settle(event)
+
+    def _pins_for_event(self, data: bytes) -> Mapping[int, str] | None:
+        uid = uid_of_event(data)
+        return {} if uid is None else self._people.pins_with(uid)
 
     # -- asking
 
@@ -294,40 +219,3 @@ class ZkSession:
                 raise
             return ""
         return answer.split(b"\0", 1)[0].decode("ascii", "backslashreplace")
-
-    def _read_table(self, table: int, parameter: int, count: int | None) -> tuple[bytes, bool]:
-        """The records of a table, and whether they were read directly: some firmware knows no buffer.
-
-        None, too, where a table is refused that the terminal counts as empty.
-        """
-        conversation = self._dialogue.conversation
-        self._prepared = None
-        try:
-            return self._dialogue.run(conversation.read_table(table, parameter), command_name(table)), False
-        except DeviceRefused as refusal:
-            if count == 0 and refusal.code in EMPTY_TABLE_REFUSALS:
-                return b"", False
-            if refusal.code == Reply.ACK_UNAUTH or conversation.holds_buffer:
-                raise
-            return self._read_directly(table, parameter, count, refusal), True
-        finally:
-            self._dialogue.free_buffer()
-
-    def _read_directly(self, table: int, parameter: int, count: int | None, refusal: DeviceRefused) -> bytes:
-        data = bytes([parameter]) if parameter else b""
-        exchange = self._dialogue.conversation.read_directly(table, data)
-        try:
-            return self._dialogue.run(exchange, command_name(table))
-        except DeviceRefused as direct:
-            if count == 0 and direct.code in EMPTY_TABLE_REFUSALS:
-                return b""
-            raise refusal from direct
-
-
-def bytes_of_nothing(_start: int, _size: int) -> bytes:
-    """What a log without records gives."""
-    return b""
-
-
-def _known(*counts: int | None) -> tuple[int, ...]:
-    return tuple(count for count in counts if count is not None)

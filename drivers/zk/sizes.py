@@ -27,6 +27,7 @@ _OFFSETS: Final = {
 SHORTEST_TABLE: Final = 80
 USERS_WORD: Final = _OFFSETS["users"] // _WORD.size
 RECORDS_WORD: Final = _OFFSETS["records"] // _WORD.size
+OPERATIONS_WORD: Final = _OFFSETS["oplog"] // _WORD.size
 CAPACITY_WORD: Final = _OFFSETS["record_capacity"] // _WORD.size
 """Numbers of the words that AK3750 tells one by one."""
 

@@ -109,7 +109,7 @@ def test_user_table_byte_for_byte_inline_and_buffered(users: int) -> None:
             b"",
             f"Pegawai {uid}".encode(),
             0,
-            0,
+            1,
             0,
             0,
             0,

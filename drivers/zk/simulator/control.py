@@ -67,7 +67,7 @@ def _answer(line: bytes, terminals: dict[str, SimulatedTerminal]) -> Fields:
             return {"ok": True, "terminals": [_facts(terminal) for terminal in terminals.values()]}
         terminal = _chosen(request.pop("terminal", None), terminals)
         return {"ok": True, "terminal": terminal.serial, **_action(request)(terminal)}
-    except (ValueError, DataError, LocalProtocolError) as error:
+    except (ValueError, DataError, DeviceRefused, LocalProtocolError) as error:
         return {"ok": False, "error": str(error)}
 
 

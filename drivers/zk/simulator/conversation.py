@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable
-from struct import Struct, error, unpack_from
+from struct import Struct, error
 from typing import Final
 
 from attendance.errors import LocalProtocolError, RemoteProtocolError
@@ -14,12 +14,13 @@ from drivers.zk.commkey import matches
 from drivers.zk.events import pack_event
 from drivers.zk.packet import Packet, StreamDecoder
 from drivers.zk.records import with_prefix
-from drivers.zk.simulator.faults import Fault, refusals
+from drivers.zk.simulator.faults import Fault, LoseReply, PunchAfter, refusals
 from drivers.zk.simulator.firmware import EmptyReply
-from drivers.zk.simulator.model import SimulatedTerminal
+from drivers.zk.simulator.model import Operation, SimulatedTerminal
 from drivers.zk.simulator.repeats import RequestMemory
 from drivers.zk.times import pack_time, unpack_time
 
+U16: Final = Struct("<H")
 U32: Final = Struct("<I")
 BUFFER_REQUEST: Final = Struct("<BHii")
 CHUNK_REQUEST: Final = Struct("<ii")
@@ -38,14 +39,18 @@ WAITING: Final = 2
 """The machine state that a terminal at rest was captured with."""
 
 ATTLOG_TABLE: Final = 1
+OPERATION_TABLE: Final = 4
 USER_TABLE: Final = 5
 
+_DATABASES: Final = {
+    ATTLOG_TABLE: Command.ATTLOG_READ,
+    OPERATION_TABLE: Command.OPERATIONS_READ,
+    USER_TABLE: Command.USERS_READ,
+}
+
 REFRESH_OPTION: Final = 1014
-TABLE_READ: Final = 7
-USER_WRITE: Final = 8
 CLEAR_DATA: Final = 14
-DELETE_USER: Final = 18
-OPLOG_READ: Final = 34
+CLEAR_OPERATIONS: Final = 33
 
 ONLY_ACKNOWLEDGED: Final = frozenset(
     {
@@ -53,7 +58,6 @@ ONLY_ACKNOWLEDGED: Final = frozenset(
         REFRESH_OPTION,
         20,  # clear administrators
         31,  # unlock the door
-        33,  # clear the operation log
         57,  # the clock on the display
         60,  # start verifying
         61,  # start enrolling
@@ -72,8 +76,8 @@ class TerminalConversation:
     """One client's conversation with a terminal.
 
     `session` is the id that CONNECT will assign. Of `faults` those count here that a terminal
-    commits by what it answers: commands refused, requests taken for repetitions. No packet of
-    a transfer carries more than `most_data_bytes`.
+    commits by what it answers: commands refused, requests taken for repetitions, replies lost,
+    punches made in between. No packet of a transfer carries more than `most_data_bytes`.
     """
 
     def __init__(
@@ -90,6 +94,8 @@ class TerminalConversation:
         faults = tuple(faults)
         self._refusals = refusals(faults)
         self._memory = RequestMemory(faults)
+        self._lost = {fault.command for fault in faults if isinstance(fault, LoseReply)}
+        self._intruders = [fault for fault in faults if isinstance(fault, PunchAfter)]
         self._decoder = StreamDecoder()
         self._connected = False
         self._trusted = False
@@ -130,7 +136,12 @@ class TerminalConversation:
             return self._connect(request)
         if not self._connected or request.session != self._session:
             return []
-        return self._carry_out(request)
+        answers = self._carry_out(request)
+        self._let_intruders_in(request.command)
+        if request.command in self._lost:
+            self.ended = True
+            return []
+        return answers
 
     def tell(self, punch: RawPunch) -> list[Packet]:
         """The live event of a punch, if this client asked for punches."""
@@ -139,6 +150,12 @@ class TerminalConversation:
         terminal = self._terminal
         data = pack_event(punch, terminal.uid_of(punch.pin), terminal.firmware.event_bytes)
         return [Packet(Reply.EVENT, EventMask.ATTLOG, 0, data)]
+
+    def _let_intruders_in(self, command: int) -> None:
+        for fault in [fault for fault in self._intruders if fault.command == command]:
+            self._intruders.remove(fault)
+            now = self._terminal.wall_time()
+            self._terminal.remember([RawPunch(pin=fault.pin, wall_time=now, verify_code=1, state_code=0)])
 
     def _carry_out(self, request: Packet) -> list[Packet]:
         if request.command == Command.AUTH:
@@ -173,13 +190,14 @@ class TerminalConversation:
             Command.FREE_DATA: self._free,
             Command.USERS_READ: self._read_directly,
             Command.ATTLOG_READ: self._read_directly,
-            TABLE_READ: self._read_directly,
-            OPLOG_READ: self._read_directly,
+            Command.DATABASE_READ: self._read_directly,
+            Command.OPERATIONS_READ: self._read_directly,
             Command.REG_EVENT: self._register,
             Command.CLEAR_ATTLOG: self._clear_log,
             CLEAR_DATA: self._clear_table,
-            USER_WRITE: self._write_user,
-            DELETE_USER: self._delete_user,
+            CLEAR_OPERATIONS: self._clear_operations,
+            Command.USER_WRITE: self._write_user,
+            Command.USER_DELETE: self._delete_user,
         }
 
     def _reply(self, request: Packet, code: int, data: bytes = b"") -> list[Packet]:
@@ -208,7 +226,10 @@ class TerminalConversation:
 
     def _restart(self, request: Packet) -> list[Packet]:
         self.ended = True
-        return self._exit(request)
+        self._terminal.note(Operation.POWERED_OFF)
+        self._terminal.note(Operation.POWERED_ON)
+        answer = self._exit(request)
+        return answer if self._terminal.firmware.answers_restart else []
 
     def _enable(self, request: Packet) -> list[Packet]:
         self._terminal.enable()
@@ -240,6 +261,7 @@ class TerminalConversation:
         if not name or not equals:
             return self._reply(request, Reply.ACK_ERROR)
         self._terminal.options[name] = value
+        self._terminal.note(Operation.SETTING_CHANGED)
         return self._ok(request)
 
     def _sizes(self, request: Packet) -> list[Packet]:
@@ -256,11 +278,13 @@ class TerminalConversation:
     # -- reading tables
 
     def _table_of(self, command: int, table: int) -> bytes:
-        if command == Command.ATTLOG_READ or (command == TABLE_READ and table == ATTLOG_TABLE):
+        if command == Command.DATABASE_READ:
+            command = _DATABASES.get(table, command)
+        if command == Command.ATTLOG_READ:
             return self._terminal.log()
-        if command == Command.USERS_READ or (command == TABLE_READ and table == USER_TABLE):
+        if command == Command.USERS_READ:
             return self._terminal.user_records()
-        return b""
+        return self._terminal.operations() if command == Command.OPERATIONS_READ else b""
 
     def _prepare_buffer(self, request: Packet) -> list[Packet]:
         if not self._terminal.firmware.buffered:
@@ -321,12 +345,25 @@ class TerminalConversation:
         if table in (None, USER_TABLE):
             for user in self._terminal.users():
                 self._terminal.delete_user(user.uid)
+        if table is None:
+            self._terminal.note(Operation.ALL_CLEARED)
+        return self._ok(request)
+
+    def _clear_operations(self, request: Packet) -> list[Packet]:
+        self._terminal.forget_operations()
         return self._ok(request)
 
     def _write_user(self, request: Packet) -> list[Packet]:
+        known = self._terminal.user_count
         self._terminal.write_user(request.data)
+        added = self._terminal.user_count > known
+        uid = U16.unpack_from(request.data)[0]
+        self._terminal.note(Operation.USER_ADDED if added else Operation.USER_CHANGED, uid)
         return self._ok(request)
 
     def _delete_user(self, request: Packet) -> list[Packet]:
-        (uid,) = unpack_from("<H", request.data)
-        return self._reply(request, Reply.ACK_OK if self._terminal.delete_user(uid) else Reply.ACK_ERROR)
+        (uid,) = U16.unpack_from(request.data)
+        if not self._terminal.delete_user(uid):
+            return self._reply(request, Reply.ACK_ERROR)
+        self._terminal.note(Operation.USER_DELETED, uid)
+        return self._ok(request)

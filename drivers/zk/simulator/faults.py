@@ -149,6 +149,21 @@ class EarlyAck:
     """UDP: the closing ACK of a transfer leaves before its last DATA, as reported for SC800."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoseReply:
+    """A command is carried out, and the connection ends instead of its reply."""
+
+    command: int
+
+
+@dataclass(frozen=True, slots=True)
+class PunchAfter:
+    """Somebody punches right after a command was carried out for the first time; no event tells of it."""
+
+    command: int
+    pin: str
+
+
 Fault = (
     Segment
     | Merge
@@ -170,6 +185,8 @@ Fault = (
     | Duplicate
     | Reorder
     | EarlyAck
+    | LoseReply
+    | PunchAfter
 )
 """Every switch of the way between terminal and client; `Firmware` holds those of the terminal itself."""
 

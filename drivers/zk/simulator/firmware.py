@@ -6,6 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from drivers.zk.operations import CODE_FIRST, OPERATOR_FIRST, OperationLayout
 from drivers.zk.records import ATT8A, ATT8B, ATT16, ATT22, ATT40, ATT49, MIXED, LogLayout
 from drivers.zk.users import USER28, USER72, USER120, UserLayout
 
@@ -30,7 +31,10 @@ class Firmware:
     TFT terminals; `direct_packet_bytes` the same for reads without a buffer. `sizes_bytes` is
     the length of the size table: 4, 80, 92 or 112; with `tells_words` a word of it is told to
     whoever asks by its number. Without `buffered` the reads by buffer (1503) are unknown; with
-    `stale_direct_reads` those without one give memory that is no log.
+    `stale_direct_reads` those without one give memory that is no log. Without `locks` people can
+    punch while a client holds the terminal disabled, as some face models let them; `operations`
+    is None where no operation log is kept; with `rubbish` stale memory stands behind the NUL of every text;
+    without `answers_restart` RESTART is obeyed and not answered.
     """
 
     version: str = "Ver 6.60 Jan 13 2016"
@@ -47,12 +51,22 @@ class Firmware:
     unknown_option: int = 2001
     empty_reply: EmptyReply = EmptyReply.FOUR_ZERO_BYTES
     pin_width: int = 9
+    locks: bool = True
+    operations: OperationLayout | None = OPERATOR_FIRST
+    rubbish: bool = False
+    answers_restart: bool = True
 
 
 TFT: Final = Firmware()
 JZ4725: Final = Firmware(packet_bytes=1008, sizes_bytes=80, stale_direct_reads=True)
 VISIBLE_LIGHT: Final = Firmware(log=ATT49, event_bytes=52, sizes_bytes=112)
-NGTECO: Final = Firmware(version="Ver 8.0.4.5-7108-02", users=USER120, sizes_bytes=112, unknown_option=4999)
+NGTECO: Final = Firmware(
+    version="Ver 8.0.4.5-7108-02",
+    users=USER120,
+    operations=CODE_FIRST,
+    sizes_bytes=112,
+    unknown_option=4999,
+)
 AK3750: Final = Firmware(
     version="Ver 6.60 May 19 2023",
     log=ATT22,

@@ -5,14 +5,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import IntEnum
 from itertools import chain, zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from attendance.clock import Clock, SystemClock
-from attendance.errors import LocalProtocolError
+from attendance.errors import DeviceRefused, LocalProtocolError
+from attendance.event import RawOperation
 from attendance.punch import RawPunch, Source
 from attendance.terminal import User
+from drivers.zk.operations import pack_operation
 from drivers.zk.records import (
     MIXED,
     PIN_BYTES,
@@ -22,6 +25,8 @@ from drivers.zk.records import (
     pack_short,
 )
 from drivers.zk.simulator.firmware import NOTHING_TOLD, TFT, Firmware
+from drivers.zk.simulator.options import first_options
+from drivers.zk.simulator.untidy import untidy_log, untidy_users
 from drivers.zk.sizes import SizeTable
 from drivers.zk.users import is_no_one, pack_user, unpack_users
 
@@ -32,13 +37,26 @@ MAX_CODE: Final = 0xFF
 WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
 
 
+class Operation(IntEnum):
+    """Codes of the operation log, as terminals that push them were seen to use."""
+
+    POWERED_ON = 0
+    POWERED_OFF = 1
+    SETTING_CHANGED = 5
+    USER_DELETED = 9
+    ALL_CLEARED = 13
+    CLOCK_SET = 21
+    LOG_CLEARED = 23
+    USER_ADDED = 30
+    USER_CHANGED = 31
+
+
 @dataclass(kw_only=True, eq=False)
 class SimulatedTerminal:
     """A terminal, with log and users in its firmware's layouts. Safe to use from several threads.
 
     Its wall clock shows true time in `zone` plus `offset`. When the log is full the oldest
-    record is overwritten. A punch is taken even while a client holds the terminal disabled,
-    as face models do. `shown_records`, where set, is the count that the size table tells
+    record is overwritten. `shown_records`, where set, is the count that the size table tells
     instead of the true one.
     """
 
@@ -56,6 +74,8 @@ class SimulatedTerminal:
     options: dict[str, str] = field(default_factory=dict)
     _lock: threading.RLock = field(init=False, repr=False, default_factory=threading.RLock)
     _log: deque[bytes] = field(init=False, repr=False, default_factory=deque)
+    clearings: int = field(init=False, default=0)
+    _operations: list[bytes] = field(init=False, repr=False, default_factory=list)
     _last_long: datetime | None = field(init=False, repr=False, default=None)
     _slots: list[bytes] = field(init=False, repr=False, default_factory=list)
     _users: dict[int, bytes] = field(init=False, repr=False, default_factory=dict)
@@ -66,7 +86,15 @@ class SimulatedTerminal:
 
     def __post_init__(self) -> None:
         """Give the options every client asks for; those passed in win."""
-        self.options = _first_options(self) | self.options
+        known = first_options(
+            self.serial,
+            self.model,
+            self.platform,
+            self.firmware,
+            users=self.user_capacity,
+            records=self.record_capacity,
+        )
+        self.options = known | self.options
 
     # -- punches and the log
 
@@ -74,8 +102,11 @@ class SimulatedTerminal:
         """Somebody identifies himself: the record is in the log when this returns, and listeners were told.
 
         `at` is the terminal's wall time if naive, an instant if aware, and the clock's now if None.
-        Raises LocalProtocolError for a pin or a code that no terminal could store.
+        Raises LocalProtocolError for a pin or a code that no terminal could store, and DeviceRefused
+        while a client holds the terminal disabled, where its firmware obeys that.
         """
+        if self.firmware.locks and not self.enabled:
+            raise DeviceRefused("the terminal is held disabled: nobody can punch")
         wall_time = self.wall_time() if at is None else self._on_the_wall(at)
         punch = RawPunch(
             pin=pin,
@@ -128,15 +159,17 @@ class SimulatedTerminal:
             self._forget_oldest()
 
     def clear(self) -> None:
-        """Empty the log."""
+        """Empty the log; the operation log keeps that."""
         with self._lock:
             self._log.clear()
             self._last_long = None
+            self.clearings += 1
+            self.note(Operation.LOG_CLEARED)
 
     def log(self) -> bytes:
         """The log as it is now: records back to back."""
         with self._lock:
-            return b"".join(self._log)
+            return b"".join(untidy_log(self._log, self.firmware))
 
     @property
     def record_count(self) -> int:
@@ -205,7 +238,7 @@ class SimulatedTerminal:
         with self._lock:
             people = [raw for _uid, raw in sorted(self._users.items())]
             pairs = zip_longest(self._slots, people, fillvalue=b"")
-            return b"".join(chain.from_iterable(pairs))
+            return b"".join(untidy_users(chain.from_iterable(pairs), self.firmware))
 
     def users(self) -> list[User]:
         """Everyone enrolled, by uid."""
@@ -216,6 +249,31 @@ class SimulatedTerminal:
         """How many people are enrolled."""
         return len(self._users)
 
+    # -- operations
+
+    def note(self, code: int, *values: int, operator: int = 0) -> None:
+        """Put an entry into the operation log, where this firmware keeps one; by wire nobody is signed in."""
+        layout = self.firmware.operations
+        if layout is not None:
+            operation = RawOperation(
+                code=code,
+                operator=str(operator),
+                wall_time=self.wall_time(),
+                values=tuple(map(str, values)),
+            )
+            with self._lock:
+                self._operations.append(pack_operation(operation, layout))
+
+    def operations(self) -> bytes:
+        """The operation log as it is now: entries back to back."""
+        with self._lock:
+            return b"".join(self._operations)
+
+    def forget_operations(self) -> None:
+        """Empty the operation log."""
+        with self._lock:
+            self._operations.clear()
+
     # -- clock and state
 
     def wall_time(self) -> datetime:
@@ -223,7 +281,8 @@ class SimulatedTerminal:
         return self._on_the_wall(self.clock.now())
 
     def set_wall_time(self, wall_time: datetime) -> None:
-        """Set the display; the offset to true time follows from it."""
+        """Set the display; the offset to true time follows from it, and the operation log keeps it."""
+        self.note(Operation.CLOCK_SET)
         self.offset = timedelta(0)
         self.offset = wall_time - self.wall_time()
 
@@ -260,6 +319,7 @@ class SimulatedTerminal:
         return SizeTable(
             users=users,
             records=records if self.shown_records is None else self.shown_records,
+            oplog=len(self._operations),
             user_capacity=self.user_capacity,
             record_capacity=self.record_capacity,
             users_free=self.user_capacity - users,
@@ -304,34 +364,3 @@ def _check_punch(punch: RawPunch) -> None:
     for name, code in (("verify", punch.verify_code), ("state", punch.state_code)):
         if not 0 <= code <= MAX_CODE:
             raise LocalProtocolError(f"a {name} code is 0 to {MAX_CODE}, not {code}")
-
-
-def _first_options(terminal: SimulatedTerminal) -> dict[str, str]:
-    tail = sum(terminal.serial.encode()) & 0xFFFFFF
-    return {
-        "~SerialNumber": terminal.serial,
-        "~DeviceName": terminal.model,
-        "~Platform": terminal.platform,
-        "~OS": "1",
-        "~OEMVendor": "hadir",
-        "~ProductTime": "2016-01-13 10:00:00",
-        "~ZKFPVersion": "10",
-        "~PIN2Width": str(terminal.firmware.pin_width),
-        "~SSR": "1",
-        "~ExtendFmt": "0",
-        "~UserExtFmt": "0",
-        "ExtendOPLog": "0",
-        "WorkCode": "0",
-        "CompatOldFirmware": "0",
-        "FaceFunOn": "0",
-        "FingerFunOn": "1",
-        "ZKFaceVersion": "0",
-        "~IsOnlyRFMachine": "0",
-        "~MaxUserCount": str(terminal.user_capacity // 100),
-        "~MaxAttLogCount": str(terminal.record_capacity // 10_000),
-        "DeviceID": "1",
-        "IPAddress": "192.0.2.10",
-        "NetMask": "255.255.255.0",
-        "GATEIPAddress": "192.0.2.1",
-        "MAC": "02:00:5e:" + ":".join(f"{byte:02x}" for byte in tail.to_bytes(3, "big")),
-    }
