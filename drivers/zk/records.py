@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 
 from attendance.errors import LocalProtocolError, RemoteProtocolError
-from attendance.punch import BadRecord, RawPunch
+from attendance.punch import BadRecord, RawPunch, Source
 from drivers.zk.times import pack_time, unpack_time
 
 _PREFIX: Final = Struct("<I")
@@ -69,6 +69,8 @@ SHORT_BYTES: Final = _SHORT.size
 SHORT_FLAG: Final = 4
 SHORT_SECONDS: Final = 1024
 """A short record counts fewer seconds than this."""
+
+_SECONDS: Final = tuple(timedelta(seconds=second) for second in range(3600))
 
 _READ40: Final = Struct("<2x24sBIBI4x")
 _READ49: Final = Struct("<2x24sBIBI13x")
@@ -154,8 +156,7 @@ def unpack_log(
     """Each record of a log in its order; one that cannot be a punch becomes a BadRecord.
 
     `pins` gives user ids by uid, for layouts that name uids; `first` is the position of the
-    first record. Linear in the length of the log: the texts of user ids and the dates, few
-    beside the records, are read once. Raises RemoteProtocolError for half a record.
+    first record. Linear in the length of the log. Raises RemoteProtocolError for half a record.
     """
     pin_of = _pin_of(layout, pins or {})
     if layout is MIXED:
@@ -184,20 +185,37 @@ def cut_mixed(records: bytes) -> Iterator[bytes]:
 def _unpack_fixed(
     records: bytes, layout: LogLayout, pin_of: PinOf, first: int
 ) -> Iterator[RawPunch | BadRecord]:
-    size = layout.record_bytes
-    pins: dict[Who, str] = {}
-    days: dict[int, datetime] = {}
+    pins, hours = _Pins(pin_of), _Hours()
+    make, log = tuple.__new__, Source.LOG
     for position, (who, verify, when, state, work) in enumerate(fields_of(records, layout)):
         try:
-            pin = pins.get(who) or pins.setdefault(who, pin_of(who))
-            second = when % 86400
-            day = when - second
-            wall_time = (days.get(day) or days.setdefault(day, unpack_time(day))) + timedelta(0, second)
+            fields = (pins[who], hours[when // 3600] + _SECONDS[when % 3600], verify, state, work, log)
+            punch = make(RawPunch, fields)
         except RemoteProtocolError as error:
+            size = layout.record_bytes
             raw = bytes(records[position * size : (position + 1) * size])
             yield BadRecord(raw=raw, reason=str(error), position=first + position)
         else:
-            yield RawPunch(pin=pin, wall_time=wall_time, verify_code=verify, state_code=state, work_code=work)
+            yield punch
+
+
+class _Pins(dict[Who, str]):
+    """Texts of user ids: few beside the records, so each is read once."""
+
+    def __init__(self, pin_of: PinOf) -> None:
+        self._pin_of = pin_of
+
+    def __missing__(self, who: Who) -> str:
+        pin = self[who] = self._pin_of(who)
+        return pin
+
+
+class _Hours(dict[int, datetime]):
+    """Beginnings of hours by packed time in hours; a second of the hour is then only added."""
+
+    def __missing__(self, hour: int) -> datetime:
+        start = self[hour] = unpack_time(hour * 3600)
+        return start
 
 
 def _unpack_mixed(records: bytes, pin_of: PinOf, first: int) -> Iterator[RawPunch | BadRecord]:

@@ -329,7 +329,7 @@ def test_a_punch_is_told_as_it_is_made(listening: tuple[Running, CanListen]) -> 
     running, session = listening
     told = session.listen(quiet=timedelta(seconds=30))
     punch = running.terminal.punch("1004", verify=15, state=1)
-    assert next(told) == replace(punch, source=Source.LIVE)
+    assert next(told) == punch._replace(source=Source.LIVE)
 
 
 def test_a_quiet_spell_gives_none_and_the_listening_goes_on(listening: tuple[Running, CanListen]) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-from dataclasses import replace
 from datetime import datetime, timedelta
 from struct import error as StructError  # noqa: N812
 from typing import TypeVar
@@ -12,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attendance.errors import RemoteProtocolError
-from attendance.punch import BadRecord, RawPunch
+from attendance.punch import BadRecord, RawPunch, Source
 from attendance.terminal import User
 from drivers.zk.commkey import MAX_COMM_KEY, matches, scramble
 from drivers.zk.events import EVENT_BYTES, pack_event, unpack_event
@@ -50,7 +49,15 @@ wall_times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59, 5
     lambda when: when.replace(microsecond=0)
 )
 pins = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=24)
-punches = st.builds(RawPunch, pin=pins, wall_time=wall_times, verify_code=u8, state_code=u8, work_code=u32)
+punches = st.builds(
+    RawPunch,
+    pin=pins,
+    wall_time=wall_times,
+    verify_code=u8,
+    state_code=u8,
+    work_code=u32,
+    source=st.just(Source.LOG),
+)
 
 
 @given(packets)
@@ -164,13 +171,13 @@ def stored(draw: st.DrawFn, layout: LogLayout) -> tuple[RawPunch, int]:
     """A punch that this layout has room for, and its uid."""
     punch = draw(punches)
     if layout is ATT16:
-        punch = replace(punch, pin=draw(numbers))
+        punch = punch._replace(pin=draw(numbers))
     elif layout is ATT22:
-        punch = replace(punch, pin=punch.pin[:6])
+        punch = punch._replace(pin=punch.pin[:6])
     if layout not in (ATT49, ATT40, ATT16):
-        punch = replace(punch, work_code=0)
+        punch = punch._replace(work_code=0)
     if layout in (ATT8B, MIXED):
-        punch = replace(punch, verify_code=punch.verify_code & 3, state_code=punch.state_code & 7)
+        punch = punch._replace(verify_code=punch.verify_code & 3, state_code=punch.state_code & 7)
     return punch, draw(st.integers(1, 0xFFFF))
 
 
@@ -182,7 +189,7 @@ def test_records_come_back(data: st.DataObject, layout: LogLayout) -> None:
 
 @given(punches, st.sampled_from(EVENT_BYTES), numbers)
 def test_events_come_back_without_a_work_code(punch: RawPunch, length: int, number: str) -> None:
-    punch = replace(punch, pin=number) if length == 12 else punch
+    punch = punch._replace(pin=number) if length == 12 else punch
     event = unpack_event(pack_event(punch, 7, length), {7: punch.pin})
     assert isinstance(event, RawPunch)
     assert (event.pin, event.wall_time) == (punch.pin, punch.wall_time)
@@ -194,6 +201,7 @@ sane_times = st.datetimes(datetime(2010, 1, 1), datetime(2026, 12, 31)).map(
 )
 sane = st.builds(
     RawPunch,
+    source=st.just(Source.LOG),
     pin=st.integers(1, 9999).map(str),
     wall_time=sane_times,
     verify_code=st.integers(0, 3),

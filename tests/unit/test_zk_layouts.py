@@ -183,8 +183,7 @@ def test_punches_come_back_from_every_layout(layout: LogLayout) -> None:
     expected = [punch(n, state=n % 2) for n in range(120)]
     if layout is MIXED:
         expected = [
-            replace(
-                expected[n],
+            expected[n]._replace(
                 wall_time=expected[n - n % 4].wall_time + timedelta(seconds=10 * (n % 4)),
                 state_code=0 if n % 4 else expected[n].state_code,
             )
@@ -194,13 +193,13 @@ def test_punches_come_back_from_every_layout(layout: LogLayout) -> None:
 
 
 def test_published_records_of_every_layout_are_written_as_published() -> None:
-    siti = replace(punch(), pin="1001")
+    siti = punch()._replace(pin="1001")
     assert pack_record(ATT40, siti, 7).hex() == "070031303031" + "00" * 20 + "011790482e00" + "00" * 8
     assert pack_record(ATT16, siti, 7).hex() == "e90300001790482e0001000000000000"
     assert pack_record(ATT8B, siti, 7).hex() == "070008001790482e"
-    assert pack_record(ATT8B, replace(siti, state_code=1), 7).hex() == "070028001790482e"
+    assert pack_record(ATT8B, siti._replace(state_code=1), 7).hex() == "070028001790482e"
     assert pack_short(siti, 7, 37).hex() == "07000c25"
-    lx50 = replace(siti, pin="1", wall_time=datetime(2026, 9, 28, 8, 52, 51))
+    lx50 = siti._replace(pin="1", wall_time=datetime(2026, 9, 28, 8, 52, 51))
     assert pack_record(ATT22, lx50, 1).hex() == "0100310000000000000000000163353a330000000000"
     assert pack_record(ATT49, siti, 7).hex().endswith("00" * 8 + "ff3235350000000000")
 
@@ -349,7 +348,7 @@ def test_a_live_punch_of_a_black_and_white_terminal_names_the_user_by_number() -
 
 @pytest.mark.parametrize("length", EVENT_BYTES)
 def test_live_punches_of_every_length_come_back(length: int) -> None:
-    made = replace(punch(state=1), source=Source.LIVE)
+    made = punch(state=1)._replace(source=Source.LIVE)
     data = pack_event(made, 7, length)
     assert len(data) == length
     assert unpack_event(data, {7: "1001"}) == made

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import chain, zip_longest
@@ -123,7 +123,7 @@ class SimulatedTerminal:
         with self._lock:
             self.remember([punch])
             listeners = list(self._listeners)
-        live = replace(punch, source=Source.LIVE)
+        live = punch._replace(source=Source.LIVE)
         for tell in listeners:
             tell(live)
 
