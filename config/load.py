@@ -43,6 +43,11 @@ def load_central(path: Path, environ: Mapping[str, str] | None = None) -> Centra
     return _load(path, _read(path), CentralConfig, environ)
 
 
+def check_edge(path: Path, content: bytes) -> EdgeConfig:
+    """What `load_edge` would say if the file held this. Raises ConfigError."""
+    return _load(path, _parsed(path, content), EdgeConfig, None)
+
+
 def load_any(path: Path, environ: Mapping[str, str] | None = None) -> EdgeConfig | CentralConfig:
     """Read a settings file of either kind; a table that only edge.toml has makes it an edge's."""
     table = _read(path)
@@ -77,12 +82,17 @@ def _refuse_other_kind(path: Path, table: _Table, kind: type[Section]) -> None:
 
 def _read(path: Path) -> _Table:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; `hadir config init edge` writes a starting one") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return _parsed(path, content)
+
+
+def _parsed(path: Path, content: bytes) -> _Table:
+    try:
+        return tomllib.loads(content.decode())
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except UnicodeDecodeError:

@@ -2,9 +2,9 @@
 
 import argparse
 
-from daemon.commands import terminal_probe
+from daemon.commands import terminal_probe, terminal_scan
 
-_ACTIONS = (terminal_probe,)
+_ACTIONS = (terminal_scan, terminal_probe)
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
