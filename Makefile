@@ -14,7 +14,7 @@ export PYTHONSAFEPATH := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check static wheel bench lock clean debian-venv debian-test
+.PHONY: help demo test check interop static wheel bench lock clean debian-venv debian-test debian-interop
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: debian-test $(VENV)/.dev ## run every test, with a real Mosquitto and a re
 
 check: debian-test static wheel ## what must hold before a merge: format, lint, types, layers, tests, wheel
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(TEST_ARGS)
+
+interop: debian-interop $(VENV)/.dev .interop/.made ## have clients by others (npm, PyPI) read the simulated terminals
+	$(BIN)/python -m pytest tests/interop $(TEST_ARGS)
 
 static: $(VENV)/.dev ## format, lint, types and layers only
 	$(BIN)/ruff format --check .
@@ -47,7 +50,7 @@ lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
 	devtools/lock $(BIN)/python
 
 clean: ## remove what the other targets made, the environment included
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .interop build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
 # The environment: emptied when a lock or the build changes. One that make did not make is left alone.
 
@@ -66,6 +69,18 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(LOCKED) --requirement requirements/dev.txt
 	touch $@
 
+# What `interop` needs, apart from everything else: locked by versions and hashes, and no script of theirs is run.
+
+.interop/.made: requirements/interop.txt tests/interop/package.json tests/interop/package-lock.json | debian-interop
+	rm -rf .interop
+	mkdir .interop
+	cp tests/interop/package.json tests/interop/package-lock.json .interop/
+	cd .interop && npm ci --ignore-scripts --no-audit --no-fund
+	$(PYTHON) -m venv .interop/venv
+	.interop/venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		--require-hashes --only-binary :all: --requirement requirements/interop.txt
+	touch $@
+
 # Debian packages: installed when make runs as root, else named.
 
 debian-venv:
@@ -73,3 +88,6 @@ debian-venv:
 
 debian-test:
 	@devtools/debian_packages $(PYTHON) python3-venv mosquitto postgresql systemd
+
+debian-interop:
+	@devtools/debian_packages $(PYTHON) python3-venv nodejs npm

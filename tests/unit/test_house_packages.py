@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import json
 import re
 import subprocess
 import tomllib
@@ -82,9 +83,31 @@ def test_a_lock_pins_what_the_project_asks_for(lock: str, extras: list[str]) -> 
     assert names <= _pins(ROOT / "requirements" / f"{lock}.txt").keys()
 
 
+def test_the_lock_of_npm_packages_holds_hashes_and_no_address() -> None:
+    """Npm writes where it found a package into its lock, which would bind everyone to one machine."""
+    text = (ROOT / "tests/interop/package-lock.json").read_text()
+    assert "://" not in text
+    packages = json.loads(text)["packages"]
+    wanted = json.loads((ROOT / "tests/interop/package.json").read_text())["dependencies"]
+    assert packages[""]["dependencies"] == wanted
+    locked = {name: each for name, each in packages.items() if name}
+    assert {f"node_modules/{name}" for name in wanted} <= locked.keys()
+    assert all(each["integrity"].startswith("sha512-") and each["version"] for each in locked.values())
+
+
+def test_every_folder_of_tests_is_run_by_make_test_or_make_interop() -> None:
+    """A folder that no target names would never be run again."""
+    folders = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == {*PROJECT["tool"]["pytest"]["testpaths"], "tests/interop"}
+    assert "make test\nmake interop\n" in (ROOT / ".ci/run").read_text()
+
+
 def test_what_is_tested_is_what_is_installed() -> None:
+    """Except for the clients by others, which have an environment of their own."""
     tested = _pins(ROOT / "requirements/dev.txt")
     for lock in LOCKS:
+        if lock.stem == "interop":
+            continue
         assert _pins(lock).items() <= tested.items(), lock.name
 
 
@@ -102,5 +125,5 @@ def test_a_file_and_its_functions_can_be_read_at_once(source: Path) -> None:
 
 def test_bare_make_names_every_entry_point() -> None:
     done = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True)
-    for target in ("demo", "test", "check", "bench", "lock", "clean"):
+    for target in ("demo", "test", "check", "interop", "bench", "lock", "clean"):
         assert f"make {target} " in done.stdout
