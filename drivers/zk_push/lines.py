@@ -13,13 +13,9 @@ from typing import Final
 
 from attendance.errors import RemoteProtocolError
 from attendance.punch import BadRecord, RawPunch, Source
-
-NO_STATE: Final = 255
-"""The terminal's own word for "no in/out state"."""
+from drivers.fields import NO_STATE, read_code, read_pin
 
 _TIME: Final = re.compile(rb"(20\d\d)-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{1,2}):(\d{1,2})")
-_PIN: Final = re.compile(rb"[!-~](?:[ -~]{0,62}[!-~])?")
-_NUMBER: Final = re.compile(rb"\d{1,10}")
 _SIGNED: Final = re.compile(rb"-?\d{1,12}")
 _OCTAL: Final = re.compile(rb"[0-7]{1,11}")
 _TAR_BLOCK: Final = 512
@@ -178,19 +174,19 @@ def read_time(text: bytes) -> datetime | None:
 
 def _read_punch(line: bytes, position: int) -> Iterable[RawPunch | BadRecord]:
     fields = _fields(line)
-    pin, time = fields.get("pin", b"").strip(b" "), fields.get("time", b"")
+    pin, time = read_pin(fields.get("pin", b"")), fields.get("time", b"")
     wall_time = read_time(time)
     if wall_time is None:
         return [_bad(line, position, _why_no_time(fields, time))]
-    if not _PIN.fullmatch(pin):
+    if pin is None:
         return [_bad(line, position, "the user id is empty, too long or not plain text")]
     codes = {
-        "state": _code(fields.get("state", b""), absent=NO_STATE, most=255),
-        "verify": _code(fields.get("verify", b""), absent=0, most=255),
-        "work": _code(fields.get("work", b""), absent=0, most=0xFFFFFFFF),
+        "state": read_code(fields.get("state", b""), absent=NO_STATE, most=255),
+        "verify": read_code(fields.get("verify", b""), absent=0, most=255),
+        "work": read_code(fields.get("work", b""), absent=0, most=0xFFFFFFFF),
     }
     punch = RawPunch(
-        pin=pin.decode("ascii"),
+        pin=pin,
         wall_time=wall_time,
         state_code=NO_STATE if codes["state"] is None else codes["state"],
         verify_code=codes["verify"] or 0,
@@ -241,25 +237,16 @@ def _bad(line: bytes, position: int, reason: str) -> BadRecord:
     return BadRecord(raw=line, reason=reason, position=position, source=Source.PUSH)
 
 
-def _code(text: bytes, *, absent: int, most: int) -> int | None:
-    """A number; `absent` for an empty field, None for one that is no number up to `most`."""
-    text = text.strip(b" ")
-    if not text:
-        return absent
-    return int(text) if _NUMBER.fullmatch(text) and int(text) <= most else None
-
-
 def _operation(rest: bytes) -> Operation | None:
     code, operator, time, *objects = [*rest.split(b"\t"), b"", b"", b""]
     wall_time = read_time(time)
-    number = _code(code, absent=-1, most=0xFFFF)
+    number = read_code(code, absent=-1, most=0xFFFF)
     if wall_time is None or number is None or number < 0:
         return None
-    operator = operator.strip(b" ")
     values = [int(one) if _SIGNED.fullmatch(one.strip(b" ")) else None for one in objects[:4]]
     return Operation(
         code=number,
-        operator=operator.decode("ascii") if _PIN.fullmatch(operator) else "",
+        operator=read_pin(operator) or "",
         wall_time=wall_time,
         values=tuple(values),
     )
@@ -267,12 +254,12 @@ def _operation(rest: bytes) -> Operation | None:
 
 def _user(rest: bytes) -> PushedUser | None:
     given = _key_values(rest.split(b"\t"))
-    pin = given.get("pin", b"").strip(b" ")
-    if not _PIN.fullmatch(pin):
+    pin = read_pin(given.get("pin", b""))
+    if pin is None:
         return None
     return PushedUser(
-        pin=pin.decode("ascii"),
+        pin=pin,
         name=decode_text(given.get("name", b"")).rstrip("\0 "),
-        privilege=_code(given.get("pri", b""), absent=0, most=255) or 0,
+        privilege=read_code(given.get("pri", b""), absent=0, most=255) or 0,
         card=decode_text(given.get("card", b""))[:32],
     )
