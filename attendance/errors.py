@@ -84,6 +84,10 @@ class OutboxUnusable(OutboxError):
     transient: ClassVar[bool] = True
 
 
+class OutboxInUse(OutboxUnusable):
+    """Another process of hadir has the outbox: an edge that runs, or a command."""
+
+
 class OutboxCorrupt(OutboxError):
     """The outbox file is damaged."""
 

@@ -11,6 +11,7 @@ from attendance.clock import Clock, SystemClock
 from config.model import EdgeConfig, TerminalSettings
 from daemon.collector import Collector
 from daemon.heartbeat import beat_until, stop_on_signals
+from daemon.imports import Imports
 from daemon.main import program_version
 from daemon.mqtt import broker_address
 from daemon.push import PushReception
@@ -37,6 +38,7 @@ class EdgeParts:
     publisher: Publisher
     collectors: Sequence[Collector]
     push: PushReception | None
+    imports: Imports
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
         ]
         dialling_in = bool(settings.dialling_in)
         push = PushReception(settings, outbox, publisher.report, clock) if dialling_in else None
-        yield EdgeParts(outbox, publisher, collectors, push)
+        yield EdgeParts(outbox, publisher, collectors, push, Imports(settings, outbox, clock))
 
 
 def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
@@ -68,6 +70,7 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
     with stop_on_signals(stop), edge_parts(settings, clock) as parts:
         publisher = Supervised("publisher", parts.publisher.run, publishing_ends, clock)
         threads = [Supervised(f"terminal {part.id}", part.run, stop, clock) for part in parts.collectors]
+        threads.append(Supervised("imports", parts.imports.run, stop, clock))
         if parts.push is not None:
             threads.append(Supervised("push", parts.push.run, stop, clock))
         schedule = Schedule()

@@ -47,14 +47,23 @@ class Keeper:
         """How far the terminal had been read."""
         return self._outbox.recall(self._settings.id)
 
-    def keep(self, serial: str, page: Iterable[RawPunch | BadRecord], offset: KnownOffset) -> int:
-        """Put records into the outbox; on disk when this returns. How many were new. Raises OutboxError."""
+    def keep(
+        self, serial: str, page: Iterable[RawPunch | BadRecord], offset: KnownOffset, *, warn: bool = True
+    ) -> int:
+        """Put records into the outbox; on disk when this returns. How many were new. Raises OutboxError.
+
+        `warn`: bad records are logged.
+        """
         items = list(page)
         bad = [item for item in items if isinstance(item, BadRecord)]
         punches = [self._normalised(item, serial, offset) for item in items if isinstance(item, RawPunch)]
-        for record in bad:
+        for record in bad if warn else ():
             self._tell_bad(record)
         return self._outbox.put(self._settings.id, self._facts(serial), punches, bad)
+
+    def count_known(self, serial: str, punches: Iterable[RawPunch]) -> int:
+        """How many of these the outbox has under this serial, with the same codes."""
+        return self._outbox.count_known(self._normalised(punch, serial, UNKNOWN) for punch in punches)
 
     def conclude(self, memory: TerminalMemory, coverage: tuple[datetime, int] | None) -> None:
         """After the last record of a read: move the cursor, and say what the read covers."""

@@ -13,7 +13,18 @@ DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 
-COMMANDS: Final = ("demo", "edge", "central", "load", "score", "explain", "terminal", "config", "simulate")
+COMMANDS: Final = (
+    "demo",
+    "edge",
+    "central",
+    "import_",
+    "load",
+    "score",
+    "explain",
+    "terminal",
+    "config",
+    "simulate",
+)
 """Each is a module of daemon.commands with `register(subparsers)`."""
 
 _EXTRAS: Final = {

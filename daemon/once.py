@@ -55,13 +55,16 @@ def run_once(
 def _run(parts: EdgeParts, settings: EdgeConfig, deadline: float, clock: Clock) -> Outcome:
     stop = threading.Event()
     publisher = Supervised("publisher", parts.publisher.run, stop, clock)
+    imports = Supervised("imports", parts.imports.run, stop, clock)
     publisher.start()
+    imports.start()
     try:
         read, failed = _read_all(parts.collectors, deadline, clock)
         parts.publisher.wait_drained(max(0.0, deadline - clock.monotonic()))
     finally:
         stop.set()
         publisher.join(JOIN_S)
+        imports.join(JOIN_S)
     return Outcome(
         read=read,
         failed=failed,

@@ -20,6 +20,7 @@ from attendance.clock import Clock
 from attendance.errors import ConfigError, DeviceTimeout
 from attendance.terminal import Terminal
 from drivers.base import Driver, Session
+from sync.outbox_file import give_to_owner
 
 _log = logging.getLogger(__name__)
 
@@ -105,12 +106,11 @@ class Turn:
     def _open(self, name: str) -> int:
         """A lock file, made for the user whom the folder of the state belongs to."""
         path = self._path(name)
-        owner = self._state_dir.stat()
         if not path.parent.is_dir():
             path.parent.mkdir(exist_ok=True)
-            _give(path.parent, owner)
+            give_to_owner(path.parent, self._state_dir)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _give(path, owner)
+        give_to_owner(path, self._state_dir)
         return file
 
     def _holder(self) -> str:
@@ -158,8 +158,3 @@ def _locked(file: int, how: int = fcntl.LOCK_EX) -> bool:
 def _sign(file: int) -> None:
     os.ftruncate(file, 0)
     os.pwrite(file, str(os.getpid()).encode(), 0)
-
-
-def _give(path: Path, owner: os.stat_result) -> None:
-    if os.geteuid() == 0 and path.stat().st_uid != owner.st_uid:
-        os.chown(path, owner.st_uid, owner.st_gid)

@@ -35,6 +35,7 @@ from sync.entry import (
     runs,
 )
 from sync.envelope import MAX_BATCH, Receipt, WireTerminal, utc
+from sync.outbox_facts import facts_id, known_digests, serials
 from sync.outbox_file import in_plain_words, open_file, sole_use, transaction
 
 __all__ = ["Outbox", "SealedBatch", "TerminalMemory"]
@@ -134,10 +135,10 @@ class Outbox:
         if not entries and coverage is None and memory is None:
             return 0
         with self._at_work(), transaction(self._connection):
-            facts_id = self._facts_id(terminal, facts)
-            added = self._insert(entries, facts_id)
+            of_terminal = facts_id(self._connection, terminal, facts)
+            added = self._insert(entries, of_terminal)
             if coverage is not None:
-                self._insert([coverage_entry(terminal, facts.serial, *coverage)], facts_id)
+                self._insert([coverage_entry(terminal, facts.serial, *coverage)], of_terminal)
             if memory is not None:
                 self._remember(terminal, memory)
         if added or coverage is not None:
@@ -160,10 +161,21 @@ class Outbox:
         if not entries:
             return 0
         with self._at_work(), transaction(self._connection):
-            added = self._insert(entries, self._facts_id(terminal, facts))
+            added = self._insert(entries, facts_id(self._connection, terminal, facts))
         if added:
             self._tell_listeners()
         return added
+
+    def count_known(self, punches: Iterable[Punch]) -> int:
+        """How many of these punches, by identity and codes, were ever put."""
+        digests = {punch_digest(punch) for punch in punches}
+        with self._at_work():
+            return len(known_digests(self._connection, digests))
+
+    def serials(self) -> dict[str, set[str]]:
+        """Every serial number that entries were put under, and by which terminals' names."""
+        with self._at_work():
+            return serials(self._connection)
 
     def remember(self, terminal: str, memory: TerminalMemory) -> None:
         """Keep how far a terminal has been read; on disk when this returns."""
@@ -349,33 +361,19 @@ class Outbox:
         while chunk := {digest_of(item): item for item in reversed(list(islice(source, _CHUNK)))}:
             unknown = chunk.keys() - fresh.keys()
             with self._at_work():
-                marks = ",".join("?" * len(unknown))
-                known = self._connection.execute(
-                    f"SELECT digest FROM entry WHERE digest IN ({marks})",  # noqa: S608 - marks only
-                    tuple(unknown),
-                ).fetchall()
-            unknown.difference_update(digest for (digest,) in known)
+                unknown -= known_digests(self._connection, unknown)
             for digest, item in reversed(chunk.items()):
                 if digest in unknown:
                     fresh[digest] = entry_of(item, digest)
 
-    def _insert(self, entries: Iterable[Entry], facts_id: int) -> int:
+    def _insert(self, entries: Iterable[Entry], of_terminal: int) -> int:
         """Another thread may have put the same in the meantime, hence OR IGNORE."""
-        rows = ((entry.kind, facts_id, entry.digest, entry.body) for entry in entries)
+        rows = ((entry.kind, of_terminal, entry.digest, entry.body) for entry in entries)
         return self._connection.executemany(
             "INSERT INTO entry (kind, facts, digest, body) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (digest) DO NOTHING",
             rows,
         ).rowcount
-
-    def _facts_id(self, terminal: str, facts: WireTerminal) -> int:
-        key = (terminal, facts.model_dump_json(exclude_none=True))
-        find = "SELECT id FROM facts WHERE terminal = ? AND body = ?"
-        row = self._connection.execute(find, key).fetchone()
-        if row is None:
-            added = self._connection.execute("INSERT INTO facts (terminal, body) VALUES (?, ?)", key)
-            return added.lastrowid or 0
-        return int(row[0])
 
     def _remember(self, terminal: str, memory: TerminalMemory) -> None:
         self._connection.execute(

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from attendance.errors import OutboxCorrupt, OutboxUnusable
+from attendance.errors import OutboxCorrupt, OutboxInUse, OutboxUnusable
 
 APPLICATION_ID: Final = 0x68616469
 """Marks a file as an outbox of hadir (SQLite's application_id)."""
@@ -44,17 +44,18 @@ _WORDS: Final = {
 
 @contextmanager
 def sole_use(path: Path) -> Iterator[None]:
-    """Hold the outbox for this process alone. Raises OutboxUnusable naming the process that has it."""
+    """Hold the outbox for this process alone. Raises OutboxInUse naming the process that has it."""
     with ExitStack() as stack:
         with in_plain_words(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context(path.with_name(path.name + ".lock").open("a+"))
+            give_to_owner(Path(lock.name), path.parent)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
             pid = lock.read().strip() or "unknown"
-            raise OutboxUnusable(f"outbox {path}: in use by another hadir edge run (pid {pid})") from error
+            raise OutboxInUse(f"outbox {path}: in use by another hadir (pid {pid})") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -68,6 +69,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     with in_plain_words(path), ExitStack() as stack:
         path.touch(mode=0o600, exist_ok=True)
+        give_to_owner(path, path.parent)
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         stack.callback(connection.close)
         _check(connection, path)
@@ -79,6 +81,13 @@ def open_file(path: Path) -> sqlite3.Connection:
         _upgrade(connection, path)
         stack.pop_all()
     return connection
+
+
+def give_to_owner(path: Path, folder: Path) -> None:
+    """What root makes beside the service belongs to the user whom `folder` belongs to. Raises OSError."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and path.stat().st_uid != owner.st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 @contextmanager

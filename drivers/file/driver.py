@@ -27,15 +27,16 @@ def serial_in_name(name: str) -> str:
 class FileSession:
     """One file, as a session with the terminal that wrote it. Every method may raise DataError.
 
-    `strange`: words in the columns of codes that mean nothing known, as far as the log was read.
+    `only`: the serial number whose rows are read, where rows name one; empty for all. `strange`: words in
+    the columns of codes that mean nothing known, as far as the log was read.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, choices: Choices, *, only: str = "") -> None:
-        """Reads the file once, for its layout. Rows of another serial number than `only` are left out."""
+    def __init__(self, stream: BinaryIO, name: str, choices: Choices) -> None:
+        """Reads the file once, for its layout."""
         self._stream = stream
         self._name = name
         self._choices = choices
-        self._only = only
+        self.only = ""
         self.strange: set[str] = set()
         self.layout: Layout = survey(stream, choices)
 
@@ -62,7 +63,7 @@ class FileSession:
     def read_log(self) -> Iterator[RawPunch | BadRecord]:
         """Every line, read as it is asked for; again from the start at each call."""
         self._stream.seek(0)
-        return read(self._stream, self.layout, self._choices, only=self._only, strange=self.strange)
+        return read(self._stream, self.layout, self._choices, only=self.only, strange=self.strange)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class Choices:
 class Layout:
     """How a file is read. `heading` is the heading's line, 0 where there is none.
 
-    `serials`: how many rows each serial number in it has; a title above the heading counts none.
+    `rows`: how many have a time; `serials`: how many of them each serial number in the file has; one that
+    a title above the heading names has none.
     """
 
     form: Form
@@ -62,6 +63,7 @@ class Layout:
     heading: int
     columns: Mapping[str, int]
     width: int
+    rows: int
     order: Order | None
     halves: bool
     serials: Mapping[str, int]
@@ -86,6 +88,7 @@ def survey(stream: BinaryIO, choices: Choices) -> Layout:
         heading=heading.line if heading else 0,
         columns=columns,
         width=found.widths.most_common(1)[0][0] if found.widths else 0,
+        rows=found.counts,
         order=choices.order or found.order(),
         halves=found.halves > 0,
         serials=serials,

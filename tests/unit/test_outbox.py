@@ -198,7 +198,7 @@ def test_a_second_run_on_the_same_outbox_is_told_who_has_it(path: Path, outbox: 
     told = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, cwd=_ROOT
     )
-    assert f"outbox {path}: in use by another hadir edge run (pid " in told.stdout
+    assert f"outbox {path}: in use by another hadir (pid " in told.stdout
     assert outbox.put("lobi", facts(), [made_punch(0)]) == 1
 
 
