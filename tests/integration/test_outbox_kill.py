@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from made import made_punch
-from sync.envelope import Batch
+from made import made_punch, sealed_batches
 from sync.outbox import Outbox
 
 _ROOT = Path(__file__).parents[2]
@@ -37,8 +36,7 @@ def test_a_kill_in_the_middle_takes_back_nothing(tmp_path: Path, seed: int) -> N
     for _ in range(4):
         told += _put_until_killed(path, told[-1] + 1 if told else 0, chance.randint(1, 150))
     with Outbox(path, edge="e") as outbox:
-        outbox.seal()
-        batches = [Batch.model_validate_json(one.payload) for one in outbox.batches([(1, 10**9)], 10**6)]
+        batches = sealed_batches(outbox)
     assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
     walls = [punch.wall for batch in batches for punch in batch.punches]
     assert len(walls) == len(set(walls))

@@ -7,7 +7,8 @@ from attendance.event import EventKind, EventSource, TerminalEvent
 from attendance.normalise import normalise
 from attendance.punch import Punch, RawPunch, Source
 from attendance.timekeeping import ClockReading, Verdict
-from sync.envelope import WireTerminal
+from sync.envelope import Batch, WireTerminal
+from sync.outbox import Outbox
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -62,3 +63,9 @@ def made_reading(minute: int) -> ClockReading:
 def made_punches(count: int, *, start: int = 0, serial: str = "CGKK204060001") -> list[Punch]:
     """`count` punches, a second apart."""
     return [made_punch(start + place, pin=str(place % 50 + 1), serial=serial) for place in range(count)]
+
+
+def sealed_batches(outbox: Outbox) -> list[Batch]:
+    """Everything that an outbox holds, as it would be sent."""
+    outbox.seal()
+    return [Batch.model_validate_json(one.payload) for one in outbox.batches([(1, 10**9)], 10**6)]

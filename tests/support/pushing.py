@@ -14,6 +14,7 @@ from centre import until
 from config.model import EdgeConfig
 from daemon.push import PushReception
 from drivers.zk_push.simulator import PushFirmware, PushTerminal
+from made import sealed_batches
 from mosquitto import free_port
 from sync.envelope import Batch, TerminalHealth, WireBadRecord, WirePunch
 from sync.outbox import Outbox
@@ -84,8 +85,7 @@ class RunningReception:
         return sum(len(batch.coverage) for batch in self._batches())
 
     def _batches(self) -> list[Batch]:
-        self.outbox.seal()
-        return [Batch.model_validate_json(one.payload) for one in self.outbox.batches([(1, 10**9)], 10**6)]
+        return sealed_batches(self.outbox)
 
 
 @contextmanager
