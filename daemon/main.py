@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from keyword import iskeyword
 from typing import Final, NoReturn
 
 from attendance.errors import AttendanceError, ConfigError
@@ -17,7 +18,7 @@ COMMANDS: Final = (
     "demo",
     "edge",
     "central",
-    "import_",
+    "import",
     "load",
     "score",
     "explain",
@@ -25,7 +26,7 @@ COMMANDS: Final = (
     "config",
     "simulate",
 )
-"""Each is a module of daemon.commands with `register(subparsers)`."""
+"""Each is a module of daemon.commands with `register(subparsers)`; a keyword's has a `_` behind it."""
 
 _EXTRAS: Final = {
     "sqlalchemy": "central",
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hadir {program_version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in COMMANDS:
-        importlib.import_module(f"daemon.commands.{name}").register(subparsers)
+        importlib.import_module(f"daemon.commands.{name}{'_' * iskeyword(name)}").register(subparsers)
     return parser
 
 
