@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine
 
 from attendance.errors import ConfigError
 from sync.central.load_csv import Columns, Row, read_rows
-from sync.central.load_people import PEOPLE, plan_people
+from sync.central.load_people import plan_people
 from sync.central.load_plan import Note, Plan
 from sync.central.load_units import TERMINALS, UNITS, plan_terminals, plan_units
+from sync.central.people_file import PEOPLE
 from sync.central.store import reading, writing
 
 _LOADERS: Final[dict[str, tuple[Columns, Callable[[Connection, list[Row]], Plan]]]] = {

@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attendance.errors import DataError
-from sync.central.tables import FIRST_DAY, LAST_DAY
+from sync.central.days import FIRST_DAY, LAST_DAY
 
 LONGEST: Final = 200
 

@@ -7,14 +7,13 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from sync.central import tables as t
-from sync.central.load_csv import Columns, Row, RowFault, as_code, known_unit, span_of
+from sync.central.days import FIRST_DAY, LAST_DAY
+from sync.central.load_csv import Row, RowFault, as_code, known_unit, span_of
 from sync.central.load_plan import Note, Plan
 from sync.central.nip import clean_nip, kind_of, oddities
-from sync.central.tables import FIRST_DAY, LAST_DAY
+from sync.central.people_file import DEFAULT_GROUP
 
-PEOPLE: Final = Columns(("nip", "name", "unit", "pin"), ("kind", "from", "to", "terminal_group"))
 KINDS: Final = ("pns", "cpns", "pppk", "other")
-DEFAULT_GROUP: Final = "default"
 
 
 class Member(NamedTuple):

@@ -4,8 +4,6 @@
 holds from `from_date` to `to_date`, both inclusive, `0001-01-01` and `9999-12-31` where open.
 """
 
-from typing import Final
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,10 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from sync.central.days import FIRST_DAY, LAST_DAY
 from sync.central.types import Instant, Json
-
-FIRST_DAY: Final = "0001-01-01"
-LAST_DAY: Final = "9999-12-31"
 
 metadata = MetaData(
     naming_convention={

@@ -18,7 +18,8 @@ from attendance.errors import ConfigError, DatabaseUnavailable, SyncError
 from batches import NOW, batch, send, view, wire_punch
 from sync.arrivals import TerminalReport
 from sync.central import store, views
-from sync.central.tables import FIRST_DAY, LAST_DAY, membership, metadata, pin_map, terminal_listing
+from sync.central.days import FIRST_DAY, LAST_DAY
+from sync.central.tables import membership, metadata, pin_map, terminal_listing
 from sync.central.views import VIEWS
 from sync.deposit import deposit
 from sync.envelope import EdgeState, TerminalHealth, WireTerminal
