@@ -78,7 +78,10 @@ def choose_operation_layout(records: bytes, count: int | None = None) -> Operati
 
 
 def unpack_operations(records: bytes, layout: OperationLayout) -> Iterator[RawOperation | BadRecord]:
-    """Each entry in its order; one whose date does not exist becomes a BadRecord."""
+    """Each entry in its order; one whose date does not exist becomes a BadRecord.
+
+    Raises RemoteProtocolError for a log that ends within an entry.
+    """
     for position, raw in enumerate(_entries(records)):
         code, operator, when, values = layout.fields(raw)
         try:
@@ -102,6 +105,8 @@ def _rest(entry: Fields) -> tuple[int, ...]:
 
 
 def _entries(records: bytes) -> Iterator[bytes]:
+    if len(records) % OPERATION_BYTES:
+        raise RemoteProtocolError(f"an operation log of {len(records)} bytes ends within an entry")
     for at in range(0, len(records), OPERATION_BYTES):
         yield records[at : at + OPERATION_BYTES]
 
