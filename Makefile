@@ -3,6 +3,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 TEST_ARGS ?=
+FUZZ_SECONDS ?= 300
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -14,7 +15,7 @@ export PYTHONSAFEPATH := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check interop static wheel bench lock clean debian-venv debian-test debian-interop
+.PHONY: help demo test check interop fuzz static wheel bench lock clean debian-venv debian-test debian-interop
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -30,6 +31,9 @@ check: debian-test static wheel ## what must hold before a merge: format, lint, 
 
 interop: debian-interop $(VENV)/.dev .interop/.made ## have clients by others (npm, PyPI) read the simulated terminals
 	$(BIN)/python -m pytest tests/interop $(TEST_ARGS)
+
+fuzz: .fuzz/.made ## feed every decoder with garbage that follows its branches, FUZZ_SECONDS for each group
+	devtools/fuzz .fuzz/venv/bin/python $(FUZZ_SECONDS)
 
 static: $(VENV)/.dev ## format, lint, types and layers only
 	$(BIN)/ruff format --check .
@@ -50,7 +54,7 @@ lock: $(VENV)/.runtime ## compile requirements/*.txt anew from pyproject.toml
 	devtools/lock $(BIN)/python
 
 clean: ## remove what the other targets made, the environment included
-	rm -rf $(VENV) .interop build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .interop .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
 # The environment: emptied when a lock or the build changes. One that make did not make is left alone.
 
@@ -79,6 +83,19 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(PYTHON) -m venv .interop/venv
 	.interop/venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
 		--require-hashes --only-binary :all: --requirement requirements/interop.txt
+	touch $@
+
+# What `fuzz` needs: atheris is published for Python 3.11 to 3.13 on Linux x86-64 and ARM only.
+
+.fuzz/.made: requirements/fuzz.txt requirements/runtime.txt requirements/build.txt | debian-venv
+	rm -rf .fuzz/venv
+	$(PYTHON) -m venv .fuzz/venv
+	.fuzz/venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		--require-hashes --requirement requirements/build.txt
+	.fuzz/venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		--require-hashes --use-pep517 --no-build-isolation --requirement requirements/runtime.txt
+	.fuzz/venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+		--require-hashes --only-binary :all: --requirement requirements/fuzz.txt
 	touch $@
 
 # Debian packages: installed when make runs as root, else named.

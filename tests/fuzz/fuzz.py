@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of one group of decoders: python tests/fuzz/fuzz.py GROUP [libFuzzer's options].
+"""Coverage-guided fuzzing of decoders: python tests/fuzz/fuzz.py [GROUP CORPUS [libFuzzer's options]].
 
-What is no AttendanceError ends the run, with the bytes in a file `crash-...`. Run by `make fuzz`, in an
-environment of its own.
+Without a group it lists them. What is no AttendanceError ends the run, with the bytes in a file `crash-...`.
+Run by `make fuzz`, in an environment of its own.
 """
 
 import sys
@@ -21,6 +21,9 @@ with atheris.instrument_imports(include=["attendance", "config", "drivers", "sco
 
 def main() -> None:
     """Fuzz until libFuzzer's own limits end it."""
+    if len(sys.argv) == 1:
+        print(*GROUPS, sep="\n")
+        return
     group = sys.argv[1]
     decoders = tuple(GROUPS[group].values())
     corpus = Path(sys.argv[2])

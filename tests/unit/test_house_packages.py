@@ -103,10 +103,10 @@ def test_every_folder_of_tests_is_run_by_make_test_or_make_interop() -> None:
 
 
 def test_what_is_tested_is_what_is_installed() -> None:
-    """Except for the clients by others, which have an environment of their own."""
+    """Except for the clients by others and the fuzzer, which have environments of their own."""
     tested = _pins(ROOT / "requirements/dev.txt")
     for lock in LOCKS:
-        if lock.stem == "interop":
+        if lock.stem in ("interop", "fuzz"):
             continue
         assert _pins(lock).items() <= tested.items(), lock.name
 
@@ -125,5 +125,5 @@ def test_a_file_and_its_functions_can_be_read_at_once(source: Path) -> None:
 
 def test_bare_make_names_every_entry_point() -> None:
     done = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True)
-    for target in ("demo", "test", "check", "interop", "bench", "lock", "clean"):
+    for target in ("demo", "test", "check", "interop", "fuzz", "bench", "lock", "clean"):
         assert f"make {target} " in done.stdout
