@@ -5,9 +5,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from attendance.punch import Direction, Flag, Punch, RawPunch, Source, Verify, join_flags
-
-CLOCK_TOLERANCE: Final = timedelta(seconds=60)
-"""A terminal's clock further off than this makes its punches doubtful."""
+from attendance.timekeeping import CLOCK_TOLERANCE, KnownOffset, OffsetAt, nothing_known
 
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 """A punch later than true time by more than this was made by a wrong clock."""
@@ -72,13 +70,12 @@ def normalise(
     terminal: str,
     zone: ZoneInfo,
     now: datetime,
-    clock_offset_s: float | None = None,
+    offset_at: OffsetAt = nothing_known,
 ) -> Punch:
-    """Give a raw punch its meaning. `now` is true time (aware, UTC)."""
+    """Give a raw punch its meaning. `now` is true time (aware, UTC), `offset_at` the clock's history."""
     at, flags = to_utc(raw.wall_time, zone)
-    doubts = list(flags)
-    if clock_offset_s is not None and abs(clock_offset_s) > CLOCK_TOLERANCE.total_seconds():
-        doubts.append(Flag.CLOCK_OFF)
+    offset = offset_at(at)
+    doubts = [*flags, *_clock_doubts(offset)]
     if raw.wall_time.year == 2000:
         doubts.append(Flag.YEAR_2000)
     if at > now + FUTURE_TOLERANCE:
@@ -95,6 +92,15 @@ def normalise(
         verify_code=raw.verify_code,
         state_code=raw.state_code,
         work_code=raw.work_code,
-        clock_offset_s=clock_offset_s,
+        clock_offset_s=offset.seconds,
         flags=join_flags(doubts),
     )
+
+
+def _clock_doubts(offset: KnownOffset) -> tuple[Flag, ...]:
+    """A host that is not sure of its own time can doubt a terminal's, not convict it."""
+    if offset.doubtful:
+        return (Flag.CLOCK_UNSURE,)
+    if offset.seconds is None or abs(offset.seconds) <= CLOCK_TOLERANCE.total_seconds():
+        return ()
+    return (Flag.CLOCK_OFF if offset.trusted else Flag.CLOCK_UNSURE,)

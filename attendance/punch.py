@@ -44,6 +44,7 @@ class Flag(StrEnum):
     """A doubt about a punch that the reader of the database must see."""
 
     CLOCK_OFF = "clock_off"
+    CLOCK_UNSURE = "clock_unsure"
     YEAR_2000 = "year_2000"
     FUTURE = "future"
     TIME_FOLD = "time_fold"

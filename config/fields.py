@@ -1,7 +1,7 @@
-"""Field types that settings are made of: durations, zones, ids. Each refuses with what would be right."""
+"""Field types of settings: durations, times, zones, ids. Each refuses with what would be right."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h)")
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _ID: Final = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -52,6 +53,15 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _times_of_day(given: object) -> tuple[time, ...]:
+    texts: list[object] = list(given) if isinstance(given, list | tuple) else [given]
+    for text in texts:
+        if not isinstance(text, str) or not _TIME_OF_DAY.fullmatch(text):
+            raise ValueError(f'{text!r} is no time of day; write for example "07:30"')
+    return tuple(time.fromisoformat(str(text)) for text in texts)
+
+
+TimesOfDay = Annotated[tuple[time, ...], BeforeValidator(_times_of_day)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_positive)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 Id = Annotated[str, AfterValidator(_id)]

@@ -1,14 +1,22 @@
 """Every key of edge.toml and central.toml, with its default. The one place where a default stands."""
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from attendance.terminal import WESTERN_TIME, Terminal
-from config.fields import Duration, Encoding, Id, Zone
+from config.fields import Duration, Encoding, Id, TimesOfDay, Zone
 
 
 def _host_and_port(listen: str) -> str:
@@ -71,6 +79,8 @@ class Edge(Section):
     id: Id
     timezone: Zone = WESTERN_TIME
     state_dir: Path = Path("/var/lib/hadir")
+    host_clock: Literal["kernel", "trusted"] = "kernel"
+    slots: TimesOfDay = ()
 
 
 class TerminalSettings(Section):
@@ -92,6 +102,10 @@ class TerminalSettings(Section):
     unit: str | None = None
     encoding: Encoding = "utf-8"
     timeout: Duration = timedelta(seconds=10)
+    clock: Literal["never", "alert", "correct"] = "alert"
+    clock_beyond: Duration = timedelta(seconds=30)
+    clock_any_time: bool = False
+    slots: TimesOfDay | None = None
 
     @property
     def polled(self) -> bool:
@@ -156,6 +170,21 @@ class EdgeConfig(Section):
                 seen.add(terminal.serial)
         return terminals
 
+    @field_validator("terminal")
+    @classmethod
+    def _zones_stated(
+        cls, terminals: tuple[TerminalSettings, ...], known: ValidationInfo
+    ) -> tuple[TerminalSettings, ...]:
+        edge: Edge | None = known.data.get("edge")
+        for terminal in terminals:
+            stated = terminal.timezone or edge is None or "timezone" in edge.model_fields_set
+            if terminal.clock == "correct" and not stated:
+                raise ValueError(
+                    f'terminal {terminal.id!r} has clock = "correct", and no timezone is written for it or '
+                    "in [edge]; a clock is set only by a zone that was stated, for example Asia/Makassar"
+                )
+        return terminals
+
     @property
     def dialling_in(self) -> tuple[TerminalSettings, ...]:
         """The terminals that the receiver lets in, by their serials; none while it is off."""
@@ -164,6 +193,10 @@ class EdgeConfig(Section):
         return tuple(
             terminal for terminal in self.terminal if terminal.driver == "zk-push" and terminal.serial
         )
+
+    def slots_of(self, settings: TerminalSettings) -> tuple[time, ...]:
+        """The local times at which people at a terminal are on time or late."""
+        return self.edge.slots if settings.slots is None else settings.slots
 
     def device(self, settings: TerminalSettings) -> Terminal:
         """What a driver needs to know about one terminal."""

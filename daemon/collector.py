@@ -4,14 +4,16 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Final, Literal
 
 from attendance.clock import Clock
-from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Unsupported
+from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable
+from attendance.timekeeping import ClockReading
 from config.model import TerminalSettings
 from daemon.backoff import delay
-from daemon.keeper import ALWAYS, Keeper, KnownOffset
+from daemon.clocks import ClockRules, TerminalClock
+from daemon.keeper import Keeper
 from daemon.reading import Contact, Reader
 from daemon.turns import Line
 from drivers.base import CanListen, Session
@@ -34,12 +36,16 @@ class Collector:
         outbox: Outbox,
         report: Callable[[TerminalHealth], None],
         clock: Clock,
+        rules: ClockRules | None = None,
     ) -> None:
         self._settings = settings
         self._line = line
         self._terminal = line.terminal
         self._keeper = Keeper(settings, line.terminal, outbox, clock)
         self._reader = Reader(settings.id, line.terminal.zone, self._keeper)
+        self._terminal_clock = TerminalClock(
+            settings, line.terminal, rules or ClockRules(), self._keeper, clock
+        )
         self._report = report
         self._clock = clock
         self._due = threading.Event()
@@ -47,7 +53,6 @@ class Collector:
         self._failures = 0
         self._polled_at = 0.0
         self._last: Contact | None = None
-        self._clock_told = False
 
     @property
     def id(self) -> str:
@@ -113,6 +118,7 @@ class Collector:
         self._polled_at = self._clock.monotonic()
         contact = self._last = self._meet(session)
         new = self._reader.read(session, contact, started, whole=whole)
+        self._terminal_clock.tend(session)
         self._succeeded(contact)
         if new:
             _log.info(
@@ -126,27 +132,8 @@ class Collector:
 
     def _meet(self, session: Session) -> Contact:
         identity = session.identify()
-        offset_s = self._clock_offset(session)
-        return Contact(identity, session.read_sizes(), offset_s, self._clock.now())
-
-    def _clock_offset(self, session: Session) -> float | None:
-        """The terminal's clock minus true time in seconds; None where it shows no date."""
-        asked = self._clock.monotonic()
-        try:
-            wall_time = session.read_clock()
-        except Unsupported as error:
-            if not self._clock_told:
-                self._clock_told = True
-                _log.warning(
-                    "terminal %s: %s", self.id, error, extra={"action": "clock_unusable", "terminal": self.id}
-                )
-            return None
-        now = self._clock.now()
-        round_trip = timedelta(seconds=self._clock.monotonic() - asked)
-        there = wall_time.replace(tzinfo=self._terminal.zone).astimezone(UTC)
-        # The terminal answers in whole seconds, cut off: half a second is its mean error.
-        offset = there + timedelta(seconds=0.5) - (now - round_trip / 2)
-        return round(offset.total_seconds(), 1)
+        clock = self._terminal_clock.measure(session, identity.serial)
+        return Contact(identity, session.read_sizes(), clock, self._clock.now())
 
     # --- live events -------------------------------------------------------------------
 
@@ -161,7 +148,7 @@ class Collector:
         for item in events:
             contact = self._last
             if item is not None and contact is not None:
-                self._keeper.keep(contact.identity.serial, [item], KnownOffset(contact.offset_s, ALWAYS))
+                self._keeper.keep(contact.identity.serial, [item], contact.clock.now)
             if stop.is_set():
                 return
             if item is None and self._line.turn.wanted():
@@ -193,6 +180,7 @@ class Collector:
                 firmware=clean_text(contact.identity.firmware),
                 last_seen_at=contact.at,
                 clock_offset_s=contact.offset_s,
+                clock_state=_clock_state(contact.clock.last),
                 records=contact.sizes.records,
                 capacity=contact.sizes.record_capacity,
             )
@@ -218,6 +206,12 @@ class Collector:
                 error=clean_text(str(error)),
             )
         )
+
+
+def _clock_state(reading: ClockReading | None) -> str | None:
+    if reading is None:
+        return None
+    return reading.verdict if reading.trusted else "untrusted"
 
 
 def _state_after(error: DeviceError) -> Literal["unreachable", "refused", "failing"]:

@@ -9,8 +9,10 @@ from typing import Final
 
 from attendance.clock import Clock, SystemClock
 from config.model import EdgeConfig, TerminalSettings
+from daemon.clocks import ClockRules
 from daemon.collector import Collector
 from daemon.heartbeat import beat_until, stop_on_signals
+from daemon.host_clock import TrustedClock, synchronised
 from daemon.imports import Imports
 from daemon.main import program_version
 from daemon.mqtt import broker_address
@@ -45,6 +47,8 @@ class EdgeParts:
 def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
     """Open the outbox and put the parts together; nothing runs yet."""
     devices = [(terminal, settings.device(terminal)) for terminal in settings.terminal if terminal.polled]
+    ask = synchronised if settings.edge.host_clock == "kernel" else lambda: True
+    trusted = TrustedClock(ask, clock)
     lines: dict[str, Line] = {}
     for terminal, device in devices:
         driver = driver_named(terminal.driver)
@@ -54,11 +58,22 @@ def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
         address = broker_address(settings.mqtt)
         publisher = Publisher(settings.edge.id, outbox, address, clock=clock, version=program_version())
         collectors = [
-            Collector(terminal, lines[terminal.id], outbox, publisher.report, clock)
+            Collector(
+                terminal,
+                lines[terminal.id],
+                outbox,
+                publisher.report,
+                clock,
+                ClockRules(trusted=trusted, slots=settings.slots_of(terminal)),
+            )
             for terminal, _ in devices
         ]
         dialling_in = bool(settings.dialling_in)
-        push = PushReception(settings, outbox, publisher.report, clock) if dialling_in else None
+        push = (
+            PushReception(settings, outbox, publisher.report, clock, clock_trusted=trusted)
+            if dialling_in
+            else None
+        )
         yield EdgeParts(outbox, publisher, collectors, push, Imports(settings, outbox, clock))
 
 

@@ -15,7 +15,7 @@ from attendance.clock import Clock
 from attendance.errors import ConfigError, DataError
 from attendance.punch import BadRecord, RawPunch
 from config.model import EdgeConfig, TerminalSettings
-from daemon.keeper import UNKNOWN, Keeper
+from daemon.keeper import Keeper
 from drivers.file.dates import Order
 from drivers.file.driver import FileSession
 from drivers.file.sheet import Choices
@@ -164,8 +164,8 @@ class Importer:
             if result.dry_run:
                 result.known += keeper.count_known(result.serial, punches)
             else:
-                result.new += keeper.keep(result.serial, punches, UNKNOWN)
-                keeper.keep(result.serial, bad, UNKNOWN, warn=False)
+                result.new += keeper.keep(result.serial, punches)
+                keeper.keep(result.serial, bad, warn=False)
             result.count(punches, bad)
         if result.read == 0 and result.bad_lines:
             raise DataError(f"line {result.bad[0].line}: {result.bad[0].reason}; no line of it is a punch")

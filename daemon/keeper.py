@@ -1,36 +1,20 @@
 """What one terminal gave, given its meaning and made durable in the outbox."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from attendance.clock import Clock
 from attendance.event import TerminalEvent
 from attendance.normalise import normalise
 from attendance.punch import BadRecord, Punch, RawPunch
 from attendance.terminal import Terminal
-from attendance.timekeeping import ClockReading
+from attendance.timekeeping import ClockReading, OffsetAt, nothing_known
 from config.model import TerminalSettings
 from sync.envelope import WireTerminal
 from sync.outbox import Outbox, TerminalMemory
 
 _log = logging.getLogger(__name__)
-
-ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownOffset:
-    """The clock offset just measured, and since when it holds: the contact before. None: for nothing yet."""
-
-    seconds: float | None
-    since: datetime | None
-
-
-UNKNOWN: Final = KnownOffset(None, None)
-"""Where the terminal does not tell its time."""
 
 
 class Keeper:
@@ -48,7 +32,12 @@ class Keeper:
         return self._outbox.recall(self._settings.id)
 
     def keep(
-        self, serial: str, page: Iterable[RawPunch | BadRecord], offset: KnownOffset, *, warn: bool = True
+        self,
+        serial: str,
+        page: Iterable[RawPunch | BadRecord],
+        offset_at: OffsetAt = nothing_known,
+        *,
+        warn: bool = True,
     ) -> int:
         """Put records into the outbox; on disk when this returns. How many were new. Raises OutboxError.
 
@@ -56,14 +45,14 @@ class Keeper:
         """
         items = list(page)
         bad = [item for item in items if isinstance(item, BadRecord)]
-        punches = [self._normalised(item, serial, offset) for item in items if isinstance(item, RawPunch)]
+        punches = [self._normalised(item, serial, offset_at) for item in items if isinstance(item, RawPunch)]
         for record in bad if warn else ():
             self._tell_bad(record)
         return self._outbox.put(self._settings.id, self._facts(serial), punches, bad)
 
     def count_known(self, serial: str, punches: Iterable[RawPunch]) -> int:
         """How many of these the outbox has under this serial, with the same codes."""
-        return self._outbox.count_known(self._normalised(punch, serial, UNKNOWN) for punch in punches)
+        return self._outbox.count_known(self._normalised(punch, serial, nothing_known) for punch in punches)
 
     def conclude(self, memory: TerminalMemory, coverage: tuple[datetime, int] | None) -> None:
         """After the last record of a read: move the cursor, and say what the read covers."""
@@ -78,6 +67,18 @@ class Keeper:
         """
         return self._outbox.note(self._settings.id, self._facts(serial), events, clocks)
 
+    def clocks(self, serial: str) -> Sequence[ClockReading]:
+        """The history of the terminal's clock, oldest first."""
+        return self._outbox.clocks(self._settings.id, serial)
+
+    def memo(self, name: str) -> str | None:
+        """What was last noted of the terminal under a name."""
+        return self._outbox.memo(self._settings.id, name)
+
+    def set_memo(self, name: str, value: str) -> None:
+        """Note something of the terminal under a name; on disk when this returns."""
+        self._outbox.set_memo(self._settings.id, name, value)
+
     def _facts(self, serial: str) -> WireTerminal:
         since = self._settings.since
         return WireTerminal(
@@ -88,20 +89,14 @@ class Keeper:
             since=since.isoformat() if since else None,
         )
 
-    def _normalised(self, raw: RawPunch, serial: str, offset: KnownOffset) -> Punch:
-        plain = self._with_offset(raw, serial, None)
-        if offset.since is None or plain.at < offset.since:
-            return plain
-        return self._with_offset(raw, serial, offset.seconds)
-
-    def _with_offset(self, raw: RawPunch, serial: str, offset_s: float | None) -> Punch:
+    def _normalised(self, raw: RawPunch, serial: str, offset_at: OffsetAt) -> Punch:
         return normalise(
             raw,
             serial=serial,
             terminal=self._settings.id,
             zone=self._terminal.zone,
             now=self._clock.now(),
-            clock_offset_s=offset_s,
+            offset_at=offset_at,
         )
 
     def _tell_bad(self, record: BadRecord) -> None:

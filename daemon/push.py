@@ -9,7 +9,7 @@ from typing import Final
 from attendance.clock import Clock
 from attendance.errors import AttendanceError, ConfigError
 from config.model import EdgeConfig, Push
-from daemon import host_clock
+from daemon.host_clock import synchronised
 from daemon.push_memory import PushMemory
 from daemon.push_site import PushSite
 from drivers.zk_push.desk import Desk
@@ -40,14 +40,14 @@ class PushReception:
         report: Callable[[TerminalHealth], None],
         clock: Clock,
         *,
-        clock_trusted: Callable[[], bool] = host_clock.synchronised,
+        clock_trusted: Callable[[], bool] = synchronised,
     ) -> None:
         """Raises ConfigError for a certificate that cannot be used."""
         self._settings = settings
         self._outbox = outbox
         self._report = report
         self._clock = clock
-        self._clock_trusted = _TrustedClock(clock_trusted, clock)
+        self._clock_trusted = clock_trusted
         self._tls = _tls_of(settings.push)
 
     def run(self, stop: threading.Event) -> None:
@@ -84,35 +84,6 @@ class PushReception:
             )
         except OSError as error:
             raise PushUnavailable(f"push.listen {push.listen}: {error.strerror or error}") from error
-
-
-class _TrustedClock:
-    """Asks now and then whether the host's clock is right, and tells when that changes."""
-
-    def __init__(self, ask: Callable[[], bool], clock: Clock) -> None:
-        self._ask = ask
-        self._clock = clock
-        self._answer: bool | None = None
-        self._asked_at = 0.0
-
-    def __call__(self) -> bool:
-        now = self._clock.monotonic()
-        before = self._answer
-        if before is not None and now - self._asked_at < _TRUST_FOR_S:
-            return before
-        self._answer, self._asked_at = self._ask(), now
-        if self._answer is not before:
-            if not self._answer:
-                _log.warning(
-                    "this host's clock follows no time server: terminals that dial in are not told the time",
-                    extra={"action": "push_clock_untrusted"},
-                )
-            elif before is not None:
-                _log.info(
-                    "this host's clock is right again: terminals are told the time",
-                    extra={"action": "push_clock_trusted"},
-                )
-        return self._answer
 
 
 def _tls_of(push: Push) -> ssl.SSLContext | None:

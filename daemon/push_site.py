@@ -14,7 +14,7 @@ from typing import Final, Literal
 from attendance.clock import Clock
 from attendance.punch import BadRecord, RawPunch
 from config.model import EdgeConfig, TerminalSettings
-from daemon.keeper import UNKNOWN, Keeper
+from daemon.keeper import Keeper
 from daemon.push_memory import PushMemory
 from drivers.zk_push.desk import Upload
 from drivers.zk_push.lines import Operation
@@ -146,7 +146,7 @@ class PushSite:
             )
 
     def _put(self, caller: _Caller, serial: str, records: Iterable[RawPunch | BadRecord]) -> None:
-        new = caller.keeper.keep(serial, records, UNKNOWN)
+        new = caller.keeper.keep(serial, records)
         if new:
             _log.info(
                 "terminal %s: %d new %s",

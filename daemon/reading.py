@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from attendance.errors import Unsupported
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes
-from daemon.keeper import ALWAYS, Keeper, KnownOffset
+from attendance.timekeeping import OffsetAt, Offsets
+from daemon.keeper import Keeper
 from drivers.base import CanListen, CanReadTail, PreparedLog, Session
 from sync.outbox import TerminalMemory
 
@@ -31,18 +32,26 @@ PROOF_SPREAD: Final = timedelta(hours=2)
 OVERLAP: Final = 16
 """Records before the known end whose digest shows that the log is still the one that was read."""
 
+FAR_OFF: Final = timedelta(days=366)
+"""A clock that is further off covers nothing."""
+
 PAGE: Final = 1600
 """Records read and made durable at a time; live punches that came meanwhile go in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What one contact with a terminal showed. `offset_s` is None where its clock shows no date."""
+    """What one contact with a terminal showed. `clock` is its clock's history, measured just now."""
 
     identity: Identity
     sizes: Sizes
-    offset_s: float | None
+    clock: Offsets
     at: datetime
+
+    @property
+    def offset_s(self) -> float | None:
+        """The terminal's time minus the host's in seconds; None where its clock shows no date."""
+        return self.clock.last.offset_s if self.clock.last else None
 
 
 class Reader:
@@ -85,16 +94,16 @@ class Reader:
     def take_arrived(self, session: Session, contact: Contact) -> None:
         """Make durable what a live terminal told while something else was read."""
         if isinstance(session, CanListen):
-            offset = KnownOffset(contact.offset_s, ALWAYS)
             for item in session.arrived():
-                self._keeper.keep(contact.identity.serial, [item], offset)
+                self._keeper.keep(contact.identity.serial, [item], contact.clock.now)
 
     def _read_prepared(self, session: Session, log: PreparedLog, task: "_Task") -> int:
         first = 0 if task.whole else self._known_part(log, task.memory)
+        offset_at = task.offset_at(from_start=first == 0)
         new = 0
         for start in range(first, log.records, PAGE):
             page = log.read(start, min(start + PAGE, log.records))
-            new += self._keeper.keep(task.serial, page, task.offset)
+            new += self._keeper.keep(task.serial, page, offset_at)
             self.take_arrived(session, task.contact)
         digest = log.digest(max(0, log.records - OVERLAP), log.records).hex()
         self._conclude(task, log.records, digest, from_start=first == 0)
@@ -120,7 +129,7 @@ class Reader:
         items: Iterator[RawPunch | BadRecord] = iter(session.read_log())
         total = new = 0
         while page := list(islice(items, PAGE)):
-            new += self._keeper.keep(task.serial, page, task.offset)
+            new += self._keeper.keep(task.serial, page, task.offset_at(from_start=True))
             total += len(page)
             self.take_arrived(session, task.contact)
         self._conclude(task, total, "", from_start=True)
@@ -156,22 +165,21 @@ class _Task:
     def serial(self) -> str:
         return self.contact.identity.serial
 
-    @property
-    def offset(self) -> KnownOffset:
-        return KnownOffset(self.contact.offset_s, self.memory.last_contact_at if self.memory else None)
+    def offset_at(self, *, from_start: bool) -> OffsetAt:
+        """What is known of the clock for the records that are read: the end is newer than the last read."""
+        last = self.memory.last_contact_at if self.memory else None
+        return self.contact.clock.at if from_start or last is None else self.contact.clock.since(last).at
 
     def coverage(self, records: int) -> tuple[datetime, int] | None:
         """Up to when this read shows every punch, by the terminal's own days.
 
         A clock that is off by an hour may still write the old day for an hour; one that shows
-        no date cannot vouch for any day.
+        no date, or one of another year, cannot vouch for any day.
         """
-        if self.contact.offset_s is None:
+        offset_s = self.contact.offset_s
+        if offset_s is None or abs(offset_s) > FAR_OFF.total_seconds():
             return None
-        try:
-            return self.started - timedelta(seconds=abs(self.contact.offset_s)), records
-        except OverflowError:
-            return None
+        return self.started - timedelta(seconds=abs(offset_s)), records
 
 
 def _moved(sizes: Sizes, memory: TerminalMemory | None) -> bool:

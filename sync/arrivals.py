@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from attendance.punch import Flag, join_flags
+from attendance.punch import Flag
 from sync.central.copies import Copy, whole_seconds
 from sync.envelope import (
     TOPIC_ROOT,
@@ -37,6 +37,8 @@ MAX_PAYLOAD: Final = 1 << 20
 """A longer message is no batch that an edge makes: it is set aside unread."""
 
 _FOREIGN: Final = "edge: it names another edge than its topic"
+
+_FLAG_PLACES: Final = {flag.value: place for place, flag in enumerate(Flag)}
 
 _W = TypeVar("_W", bound=Wire)
 
@@ -171,7 +173,7 @@ def _add(delivery: Delivery, punch: WirePunch, topic: str, now: datetime) -> Non
 def copy_of(punch: WirePunch, edge: str, now: datetime) -> Copy:
     """A punch as the database keeps it. Raises ValueError or OverflowError for a date that does not exist."""
     datetime.fromisoformat(punch.wall)
-    flags = punch.flags and [flag.value for flag in join_flags(punch.flags) if flag is not Flag.CODES_DIFFER]
+    flags = punch.flags and sorted(set(punch.flags) - {Flag.CODES_DIFFER.value}, key=_flag_order)
     return Copy(
         local_date=punch.wall[:10],
         terminal_serial=punch.serial,
@@ -190,6 +192,11 @@ def copy_of(punch: WirePunch, edge: str, now: datetime) -> Copy:
         flags=list(flags),
         ingested_at=now,
     )
+
+
+def _flag_order(name: str) -> tuple[int, str]:
+    """In the order of the vocabulary; words of a newer edge behind it."""
+    return _FLAG_PLACES.get(name, len(_FLAG_PLACES)), name
 
 
 # --- a batch that is not as it should be ----------------------------------------------

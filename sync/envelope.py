@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from attendance.event import EventSource, TerminalEvent
-from attendance.punch import Direction, Flag, Punch, Source, Verify
+from attendance.punch import Direction, Punch, Source, Verify
 from attendance.timekeeping import ClockReading
 
 VERSION: Final = 1
@@ -64,7 +64,7 @@ class WirePunch(Wire):
     state_code: Code
     work_code: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 0
     clock_offset_s: Seconds | None = None
-    flags: tuple[Flag, ...] = ()
+    flags: tuple[Name, ...] = ()
 
 
 class WireBadRecord(Wire):
@@ -215,7 +215,7 @@ def wire_punch(punch: Punch) -> WirePunch:
         state_code=punch.state_code,
         work_code=punch.work_code,
         clock_offset_s=punch.clock_offset_s,
-        flags=punch.flags,
+        flags=tuple(flag.value for flag in punch.flags),
     )
 
 

@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from attendance.errors import OutboxUnusable
 from attendance.event import TerminalEvent
 from attendance.punch import BadRecord, Punch
 from attendance.timekeeping import ClockReading
+from sync import outbox_terminals
 from sync.entry import (
     Entry,
     SealedBatch,
@@ -34,9 +34,10 @@ from sync.entry import (
     punch_entry,
     runs,
 )
-from sync.envelope import MAX_BATCH, Receipt, WireTerminal, utc
+from sync.envelope import MAX_BATCH, Receipt, WireTerminal
 from sync.outbox_facts import facts_id, known_digests, serials
 from sync.outbox_file import in_plain_words, open_file, sole_use, transaction
+from sync.outbox_terminals import TerminalMemory
 
 __all__ = ["Outbox", "SealedBatch", "TerminalMemory"]
 
@@ -48,20 +49,6 @@ _CHUNK: Final = 2000
 _BATCH_COLUMNS: Final = "SELECT number, first, last, entries FROM batch "
 
 _Item = TypeVar("_Item", Punch, BadRecord)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TerminalMemory:
-    """How far a terminal has been read: its log's first `records` records.
-
-    `tail_digest` is the sha256 (hex) of the last few of them, empty where it is not known.
-    """
-
-    serial: str
-    records: int
-    last_full_read_at: datetime | None
-    last_contact_at: datetime | None
-    tail_digest: str = ""
 
 
 class Outbox:
@@ -140,7 +127,7 @@ class Outbox:
             if coverage is not None:
                 self._insert([coverage_entry(terminal, facts.serial, *coverage)], of_terminal)
             if memory is not None:
-                self._remember(terminal, memory)
+                outbox_terminals.remember(self._connection, terminal, memory)
         if added or coverage is not None:
             self._tell_listeners()
         return added
@@ -180,26 +167,27 @@ class Outbox:
     def remember(self, terminal: str, memory: TerminalMemory) -> None:
         """Keep how far a terminal has been read; on disk when this returns."""
         with self._at_work(), transaction(self._connection):
-            self._remember(terminal, memory)
+            outbox_terminals.remember(self._connection, terminal, memory)
 
     def recall(self, terminal: str) -> TerminalMemory | None:
         """What was last remembered of a terminal."""
         with self._at_work():
-            row = self._connection.execute(
-                "SELECT serial, records, last_full_read_at, last_contact_at, tail_digest FROM memory "
-                "WHERE terminal = ?",
-                (terminal,),
-            ).fetchone()
-        if row is None:
-            return None
-        serial, records, read_at, contact_at, digest = row
-        return TerminalMemory(
-            serial=serial,
-            records=records,
-            last_full_read_at=utc(read_at) if read_at else None,
-            last_contact_at=utc(contact_at) if contact_at else None,
-            tail_digest=digest,
-        )
+            return outbox_terminals.recall(self._connection, terminal)
+
+    def set_memo(self, terminal: str, name: str, value: str) -> None:
+        """Note something of a terminal under a name; on disk when this returns."""
+        with self._at_work(), transaction(self._connection):
+            outbox_terminals.set_memo(self._connection, terminal, name, value)
+
+    def memo(self, terminal: str, name: str) -> str | None:
+        """What was last noted of a terminal under a name."""
+        with self._at_work():
+            return outbox_terminals.memo(self._connection, terminal, name)
+
+    def clocks(self, terminal: str, serial: str) -> Sequence[ClockReading]:
+        """The history of a terminal's clock, oldest first, as far as it is looked at."""
+        with self._at_work():
+            return outbox_terminals.clocks(self._connection, terminal, serial)
 
     # --- the centre's side
 
@@ -374,18 +362,3 @@ class Outbox:
             "ON CONFLICT (digest) DO NOTHING",
             rows,
         ).rowcount
-
-    def _remember(self, terminal: str, memory: TerminalMemory) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO memory "
-            "(terminal, serial, records, last_full_read_at, last_contact_at, tail_digest) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                terminal,
-                memory.serial,
-                memory.records,
-                memory.last_full_read_at.isoformat() if memory.last_full_read_at else None,
-                memory.last_contact_at.isoformat() if memory.last_contact_at else None,
-                memory.tail_digest,
-            ),
-        )

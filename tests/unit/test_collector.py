@@ -13,6 +13,7 @@ from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable, Out
 from attendance.punch import BadRecord, RawPunch, Source
 from attendance.terminal import Identity, Sizes, Terminal
 from config.model import TerminalSettings
+from daemon.clocks import ClockRules
 from daemon.collector import Collector
 from daemon.reading import LOOK_EVERY
 from daemon.turns import Line, Turn
@@ -99,7 +100,8 @@ class Bench:
         settings = TerminalSettings(id="lobi", host="x", live=live, group="opd")
         device = Terminal(id="lobi", host="x", zone=ZONE)
         line = Line(device, self.terminal, Turn(state_dir, "lobi"))
-        self.collector = Collector(settings, line, outbox, self.reports.append, self.clock)
+        rules = ClockRules(trusted=lambda: True)
+        self.collector = Collector(settings, line, outbox, self.reports.append, self.clock, rules)
 
     def punch(self, minute: int, *, day: int = 4, source: Source = Source.LOG) -> RawPunch:
         return RawPunch(

@@ -1,7 +1,7 @@
 """Settings: a technician on a ladder must see at once which key is wrong, and what would be right."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -32,6 +32,9 @@ live = true
 group = "opd"
 since = "2026-01-01"
 """
+
+
+CORRECTING = CONTRACT_EDGE + 'clock = "correct"\nclock_beyond = "2m"\nslots = ["07:30", "16:00"]\n'
 
 
 def write(folder: Path, text: str, name: str = "edge.toml") -> Path:
@@ -227,6 +230,34 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
+# --- clocks --------------------------------------------------------------------------------
+
+
+def test_how_a_clock_is_kept_right(tmp_path: Path) -> None:
+    settings = load_edge(write(tmp_path, CORRECTING), environ={})
+    (terminal,) = settings.terminal
+    assert (terminal.clock, terminal.clock_beyond) == ("correct", timedelta(minutes=2))
+    assert settings.slots_of(terminal) == (time(7, 30), time(16))
+    edge_only = CONTRACT_EDGE.replace("[mqtt]", 'slots = ["07:00"]\n[mqtt]')
+    settings = load_edge(write(tmp_path, edge_only), environ={})
+    assert settings.slots_of(settings.terminal[0]) == (time(7),)
+
+
+def test_a_clock_is_set_only_by_a_zone_that_was_written(tmp_path: Path) -> None:
+    """A default zone would set every clock of Makassar an hour back."""
+    silent = write(tmp_path, CORRECTING.replace('timezone = "Asia/Makassar"', ""))
+    assert "'lobi' has clock = \"correct\", and no timezone" in complaint(silent)
+    named = CORRECTING.replace('timezone = "Asia/Makassar"', "") + 'timezone = "Asia/Jayapura"\n'
+    assert load_edge(write(tmp_path, named), environ={}).terminal[0].clock == "correct"
+
+
+@pytest.mark.parametrize("slot", ["7:30", "24:00", "0730", "pagi"])
+def test_a_slot_is_a_time_of_day(tmp_path: Path, slot: str) -> None:
+    assert "is no time of day; write for example" in complaint(
+        write(tmp_path, CORRECTING.replace("07:30", slot))
+    )
+
+
 # --- the sample files --------------------------------------------------------------------
 
 
@@ -246,6 +277,8 @@ def default_of(section: type[Section], key: str) -> str | None:
         return f'"{value.total_seconds():.0f}s"'
     if isinstance(value, bool):
         return str(value).lower()
+    if value == ():
+        return "[]"
     if value is None or not isinstance(value, str | int | Path) or value == "":
         return None
     return str(value) if isinstance(value, int) else f'"{value}"'

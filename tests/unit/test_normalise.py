@@ -7,6 +7,7 @@ import pytest
 
 from attendance.normalise import direction_of, normalise, to_utc, verify_of
 from attendance.punch import Direction, Flag, Punch, RawPunch, Source, Verify, join_flags
+from attendance.timekeeping import KnownOffset
 
 NOW = datetime(2026, 9, 4, 12, 0, tzinfo=UTC)
 
@@ -17,7 +18,12 @@ def raw(wall_time: datetime, state: int = 0, source: Source = Source.LOG) -> Raw
 
 def punch(wall_time: datetime, zone: str = "Asia/Makassar", offset_s: float | None = None) -> Punch:
     return normalise(
-        raw(wall_time), serial="S", terminal="lobi", zone=ZoneInfo(zone), now=NOW, clock_offset_s=offset_s
+        raw(wall_time),
+        serial="S",
+        terminal="lobi",
+        zone=ZoneInfo(zone),
+        now=NOW,
+        offset_at=lambda _: KnownOffset(offset_s),
     )
 
 
