@@ -106,6 +106,8 @@ class TerminalSettings(Section):
     clock_beyond: Duration = timedelta(seconds=30)
     clock_any_time: bool = False
     slots: TimesOfDay | None = None
+    clear: Literal["never", "when-full"] = "never"
+    clear_at: Annotated[int, Field(ge=1, le=100)] = 80
 
     @property
     def polled(self) -> bool:
@@ -116,6 +118,14 @@ class TerminalSettings(Section):
     def _host_given(self) -> "TerminalSettings":
         if self.polled and not self.host:
             raise ValueError("host is missing: the terminal's address, for example 192.0.2.10")
+        return self
+
+    @model_validator(mode="after")
+    def _can_clear(self) -> "TerminalSettings":
+        if self.clear != "never" and self.driver != "zk":
+            raise ValueError(
+                f'clear = "{self.clear}" needs driver = "zk"; driver {self.driver} clears no log'
+            )
         return self
 
 

@@ -12,6 +12,7 @@ from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable
 from attendance.timekeeping import ClockReading
 from config.model import TerminalSettings
 from daemon.backoff import delay
+from daemon.clearing import Clearing
 from daemon.clocks import ClockRules, TerminalClock
 from daemon.keeper import Keeper
 from daemon.reading import Contact, Reader
@@ -46,6 +47,7 @@ class Collector:
         self._terminal_clock = TerminalClock(
             settings, line.terminal, rules or ClockRules(), self._keeper, clock
         )
+        self._clearing = Clearing(settings, self._keeper, outbox, clock)
         self._report = report
         self._clock = clock
         self._due = threading.Event()
@@ -117,6 +119,7 @@ class Collector:
         started = self._clock.now()
         self._polled_at = self._clock.monotonic()
         contact = self._last = self._meet(session)
+        self._clearing.resolve(contact.identity.serial, contact.sizes)
         new = self._reader.read(session, contact, started, whole=whole)
         self._terminal_clock.tend(session)
         self._succeeded(contact)
@@ -128,6 +131,7 @@ class Collector:
                 "record" if new == 1 else "records",
                 extra={"action": "collected", "terminal": self.id},
             )
+        self._clearing.after_poll(session, contact.identity.serial, contact.sizes)
         return new
 
     def _meet(self, session: Session) -> Contact:

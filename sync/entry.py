@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from attendance.event import TerminalEvent
-from attendance.punch import BadRecord, Punch
+from attendance.punch import BadRecord, Punch, RawPunch
 from attendance.timekeeping import ClockReading
 from sync.envelope import (
     WireBadRecord,
@@ -58,9 +58,17 @@ class SealedBatch:
 
 def punch_digest(punch: Punch) -> bytes:
     """Equal for two copies of a punch with the same identity and codes, whatever way they came."""
+    return record_digest(punch, punch.serial)
+
+
+def record_digest(record: RawPunch | Punch | BadRecord, serial: str) -> bytes:
+    """The same of a record as the terminal gave it, before it has a meaning."""
+    if isinstance(record, BadRecord):
+        return bad_digest(record, serial)
+    punch = record
     wall = punch.wall_time.isoformat(timespec="seconds")
     codes = f"{punch.verify_code}/{punch.state_code}/{punch.work_code}"
-    return _digest(f"punch\0{punch.serial}\0{punch.pin}\0{wall}\0{codes}".encode())
+    return _digest(f"punch\0{serial}\0{punch.pin}\0{wall}\0{codes}".encode())
 
 
 def bad_digest(record: BadRecord, serial: str) -> bytes:

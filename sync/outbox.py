@@ -35,6 +35,7 @@ from sync.entry import (
     runs,
 )
 from sync.envelope import MAX_BATCH, Receipt, WireTerminal
+from sync.outbox_clearing import Clearings
 from sync.outbox_facts import facts_id, known_digests, serials
 from sync.outbox_file import in_plain_words, open_file, sole_use, transaction
 from sync.outbox_terminals import TerminalMemory
@@ -69,6 +70,7 @@ class Outbox:
             with self._at_work():
                 self._stream = self._own()
             self._resources = stack.pop_all()
+        self.clearings = Clearings(self._connection, self._at_work)
 
     def __enter__(self) -> Self:
         return self

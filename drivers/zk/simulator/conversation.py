@@ -94,7 +94,7 @@ class TerminalConversation:
         faults = tuple(faults)
         self._refusals = refusals(faults)
         self._memory = RequestMemory(faults)
-        self._lost = {fault.command for fault in faults if isinstance(fault, LoseReply)}
+        self._lost = {fault.command: fault for fault in faults if isinstance(fault, LoseReply)}
         self._intruders = [fault for fault in faults if isinstance(fault, PunchAfter)]
         self._decoder = StreamDecoder()
         self._connected = False
@@ -139,7 +139,7 @@ class TerminalConversation:
         answers = self._carry_out(request)
         self._let_intruders_in(request.command)
         if request.command in self._lost:
-            self.ended = True
+            self.ended = self._lost[request.command].ends
             return []
         return answers
 

@@ -151,9 +151,10 @@ class EarlyAck:
 
 @dataclass(frozen=True, slots=True)
 class LoseReply:
-    """A command is carried out, and the connection ends instead of its reply."""
+    """A command is carried out and not answered: the connection ends or, without `ends`, stays silent."""
 
     command: int
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
