@@ -53,12 +53,15 @@ class Standing:
 class Fleet:
     """Every terminal known to the office or to an edge, and how far each serial's log is in.
 
-    `listed` of a place is newest first.
+    `listed` of a place is newest first; `misdated` are spans in which a serial's clock stood that wrong.
     """
 
     listed: Mapping[Place, tuple[Listed, ...]]
     reported: Mapping[Place, Reported]
     covered: Mapping[Place, Mapping[str, datetime]]
+    misdated: Mapping[Place, Mapping[str, tuple[tuple[datetime, datetime], ...]]] = field(
+        default_factory=dict
+    )
     _standing: dict[str, list[Standing]] = field(default_factory=dict, repr=False, compare=False)
 
     def group_on(self, place: Place, day: str) -> str:
@@ -144,14 +147,27 @@ class Fleet:
         reported = self.reported.get(terminal.place)
         covered = self.covered.get(terminal.place, {})
         until = covered.get(terminal.serial) if terminal.serial else max(covered.values(), default=None)
-        if until is not None and until >= day_end(day, (reported and reported.zone) or zone):
-            return None
+        here = (reported and reported.zone) or zone
         why = Why.NOT_READ_YET
-        if until is None and terminal.serial:
+        if until is not None and until >= day_end(day, here):
+            serial = terminal.serial or (reported.serial if reported else None)
+            if not self._misdated(terminal.place, serial, day, here):
+                return None
+            why = Why.CLOCK_WRONG
+        elif until is None and terminal.serial:
             serials = {*covered, reported.serial if reported else None} - {None}
             why = Why.OTHER_SERIAL if serials - {terminal.serial} else why if serials else Why.NEVER_REPORTED
         serial = terminal.serial or (reported.serial if reported else None)
         return Missing(why, *terminal.place, serial, _iso(until))
+
+    def _misdated(self, place: Place, serial: str | None, day: str, zone: str) -> bool:
+        """Whether its clock may have written punches of that day under another."""
+        spans = self.misdated.get(place, {})
+        if not spans:
+            return False
+        start, end = day_end(_day_before(day), zone), day_end(day, zone)
+        mine = [spans.get(serial, ())] if serial else spans.values()
+        return any(first < end and last > start for held in mine for first, last in held)
 
 
 def ended(days: Sequence[str], zone: str, now: datetime) -> list[str]:
@@ -168,6 +184,10 @@ def day_end(day: str, zone: str) -> datetime:
         raise DataError(f"time zone {zone!r} does not exist; write for example Asia/Makassar") from None
     following = date.fromisoformat(day) + timedelta(days=1)
     return datetime.combine(following, time(0), there).astimezone(UTC)
+
+
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -16,7 +16,7 @@ from scoring.roster import Held, Roster, newest_first
 from scoring.rules import Day, Scan
 from scoring.sanctions import Reached
 from sync.central import tables as t
-from sync.central.coverage import covered_until
+from sync.central.coverage import covered_until, misdated
 
 ROWS: Final = 5000
 """Rows that are held, read or written at a time."""
@@ -146,8 +146,15 @@ def read_fleet(connection: Connection) -> Fleet:
     covered: dict[Place, dict[str, datetime]] = {}
     for held in covered_until(connection):
         covered.setdefault((held.edge, held.terminal), {})[held.serial] = held.until
+    wrong: dict[Place, dict[str, tuple[tuple[datetime, datetime], ...]]] = {}
+    for span in misdated(connection):
+        serials = wrong.setdefault((span.edge, span.terminal), {})
+        serials[span.serial] = (*serials.get(span.serial, ()), (span.first, span.last))
     return Fleet(
-        listed={place: tuple(rows) for place, rows in listed.items()}, reported=reported, covered=covered
+        listed={place: tuple(rows) for place, rows in listed.items()},
+        reported=reported,
+        covered=covered,
+        misdated=wrong,
     )
 
 

@@ -40,6 +40,7 @@ class Why(StrEnum):
     NEVER_REPORTED = "never_reported"
     OTHER_SERIAL = "other_serial"
     NOT_READ_YET = "not_read_yet"
+    CLOCK_WRONG = "clock_wrong"
     SCORED_LATER = "scored_later"
     NO_TERMINAL = "no_terminal"
     NO_PIN = "no_pin"

@@ -174,6 +174,65 @@ def test_a_device_that_is_not_the_listed_one_covers_nothing(office: Office) -> N
     assert [m["why"] for m in missing(office, ANI, "2026-08-10")] == ["other_serial"]
 
 
+def clock_at(
+    day: str, offset_s: float | None, *, serial: str = "LOBI", trusted: bool = True
+) -> dict[str, object]:
+    """The clock of `lobi` at noon of a day."""
+    return {
+        "edge": "e1",
+        "terminal": "lobi",
+        "terminal_serial": serial,
+        "measured_at": datetime.fromisoformat(f"{day}T04:00:00+00:00"),
+        "offset_s": offset_s,
+        "error_s": 0.5,
+        "trusted": trusted,
+        "verdict": "right",
+    }
+
+
+@pytest.mark.parametrize("offset_s", [-8.4e8, 7 * 3600.0, -21_600.0, None])
+def test_days_of_a_clock_that_stood_wrong_are_incomplete_though_it_is_right_now(
+    office: Office, offset_s: float | None
+) -> None:
+    """An empty battery for two days: everyone who punched under 2000-01-01 would else be absent."""
+    office.put(
+        t.clock_reading,
+        clock_at("2026-08-03", 0.0),
+        clock_at("2026-08-06", offset_s),
+        clock_at("2026-08-07", 1.0),
+        clock_at("2026-08-20", 1.0),
+    )
+    score(office)
+    assert [m["why"] for m in missing(office, ANI, "2026-08-06")] == ["clock_wrong"]
+    assert office.day(ANI, "2026-08-04")["status"] == "incomplete", "since when is not known"
+    assert office.day(ANI, "2026-08-10")["status"] == "absent"
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [clock_at("2026-08-06", 3600.0), clock_at("2026-08-07", 0.0)],
+        [clock_at("2026-08-06", -9e8, serial="LENT9")],
+        [
+            clock_at("2026-08-05", 0.0),
+            clock_at("2026-08-06", -9e8, trusted=False),
+            clock_at("2026-08-07", 0.0),
+        ],
+    ],
+    ids=["an hour moves no office day", "another machine", "the host did not know the time"],
+)
+def test_other_readings_hold_nobody_up(office: Office, readings: list[dict[str, object]]) -> None:
+    office.put(t.clock_reading, *readings)
+    score(office)
+    assert office.day(ANI, "2026-08-06")["status"] == "absent"
+
+
+def test_a_clock_that_was_wrong_when_first_seen_covers_nothing_before(office: Office) -> None:
+    office.put(t.clock_reading, clock_at("2026-08-07", -9e8, trusted=False))
+    score(office)
+    assert [m["why"] for m in missing(office, ANI, "2026-08-03")] == ["clock_wrong"]
+
+
 def test_a_terminal_no_longer_listed_holds_nobody_up(office: Office) -> None:
     listing(office, "lobi", "LOBI")
     office.terminal("lama", unit="bkd")
