@@ -47,9 +47,10 @@ def write_edge_settings(file: Path, fleet: Fleet, timezone: str) -> None:
     for terminal, server in zip(fleet.terminals, fleet.servers, strict=True):
         name = terminal.serial.lower()
         host = "127.0.0.1" if server.host in _EVERYWHERE else server.host
+        over = "" if "tcp" in server.transports else 'transport = "udp"\n'
         key = f"comm_key = {terminal.comm_key}\n" if terminal.comm_key else ""
         tables.append(
-            f'[[terminal]]\nid = "{name}"\nhost = "{host}"\nport = {server.port}\n{key}'
+            f'[[terminal]]\nid = "{name}"\nhost = "{host}"\nport = {server.port}\n{over}{key}'
             f'every = "60s"\nlive = true\ngroup = "{name}"\n'
         )
     try:

@@ -4,21 +4,21 @@ import argparse
 import json
 import re
 import signal
-from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attendance.errors import ConfigError
+from daemon.simulation import allow_open_files, punch_log, write_edge_settings
 
 if TYPE_CHECKING:
-    from drivers.zk.simulator.firmware import Firmware
     from drivers.zk.simulator.fleet import Fleet
     from drivers.zk.simulator.model import SimulatedTerminal
+    from drivers.zk.simulator.switches import Settings, Switch
 
 _EXAMPLES = """\
 examples:
@@ -37,6 +37,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "simulate",
         help="simulated terminals that speak the real protocol, for training and tests",
         description="Run simulated terminals until Ctrl-C or SIGTERM.",
+        usage="hadir simulate [OPTION ...]\n       hadir simulate punch --control HOST:PORT [OPTION ...] PIN",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,53 +47,60 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    from drivers.zk.simulator.switch_table import SWITCHES
+
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--port", type=int, default=4370, help="first port; 0 takes free ones (default: 4370)")
     add("--terminals", type=int, default=1, metavar="N", help="how many, on consecutive ports (default: 1)")
-    add("--fleet", type=int, metavar="N", help="so many terminals of mixed kinds")
-    add(
-        "--addresses",
-        action="store_true",
-        help="give each an address, counted up from --host, at the one --port",
-    )
     add("--users", type=int, default=50, metavar="N", help="people enrolled in each (default: 50)")
     add("--records", type=int, default=1000, metavar="N", help="past punches in each log (default: 1000)")
     add("--serial", default="SIM0000000001", help="serial number of the first (default: SIM0000000001)")
     add("--comm-key", type=int, default=0, metavar="K", help="0 to 999999; 0 asks for none (default: 0)")
-    _add_firmware_options(parser)
-    add("--timezone", default="Asia/Jakarta", help="zone of the wall clock (default: Asia/Jakarta)")
-    add("--seed", type=int, default=1, metavar="N", help="the same seed invents the same people (default: 1)")
-    add(
-        "--control-port", type=int, metavar="P", help="take punches on this loopback port; 0 takes a free one"
-    )
-    add(
-        "--punch-rate", type=float, metavar="R", help="people punch in turn, so many a second at all together"
-    )
-    add("--punch-log", type=Path, metavar="FILE", help="append each of those punches as a line of JSON")
-    add("--write-config", type=Path, metavar="FILE", help="write an edge.toml that names these terminals")
-    add("--json", action="store_true", help="print one JSON object a line")
-
-
-def _add_firmware_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("firmware, in what it differs on the wire").add_argument
     add(
         "--layout",
         metavar="NAME",
         help="of the log: 40, 49, 22, 16, 8a, 8b, mixed, each with the traits of terminals that have it;"
         " or a family: jz4725, ngteco; several with commas are taken in turn (default: 40, in a fleet all)",
     )
-    add("--user-layout", metavar="N", help="bytes of a user: 28, 72 or 120 (default: by --layout)")
-    add("--event-bytes", type=int, metavar="N", help="length of live events (default: by --layout)")
-    add("--packet-bytes", type=int, metavar="N", help="size of DATA packets (default: by --layout)")
-    add("--sizes-bytes", type=int, metavar="N", help="length of the size table: 4, 80, 92 or 112")
-    add("--unbuffered", action="store_true", help="know no buffered reads (1503), as AK3750")
+    add("--timezone", default="Asia/Jakarta", help="zone of the wall clock (default: Asia/Jakarta)")
+    add("--seed", type=int, default=1, metavar="N", help="the same seed invents the same people (default: 1)")
     add(
-        "--stale-reads",
-        action="store_true",
-        help="answer reads without a buffer with stale memory, as JZ4725",
+        "--control-port", type=int, metavar="P", help="take punches on this loopback port; 0 takes a free one"
     )
-    add("--shown-records", type=int, metavar="N", help="count told instead of the true one, as in push mode")
+    add("--list-switches", action="store_true", help="name every switch below and end")
+    add("--json", action="store_true", help="print one JSON object a line")
+    _add_fleet_options(parser)
+    groups = {switch.group: parser.add_argument_group(switch.group) for switch in SWITCHES}
+    for switch in SWITCHES:
+        add = groups[switch.group].add_argument
+        name, words = f"--{switch.name}", switch.words
+        if switch.takes is None:
+            add(name, dest="switches", action="append_const", const=(switch, ""), help=words)
+        else:
+            metavar = switch.takes.metavar
+            named = partial(_named, switch)
+            add(name, dest="switches", action="append", type=named, metavar=metavar, help=words)
+
+
+def _named(switch: "Switch", text: str) -> "tuple[Switch, str]":
+    """A switch with the text after it, still to be read."""
+    return switch, text
+
+
+def _add_fleet_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("a fleet").add_argument
+    add("--fleet", type=int, metavar="N", help="so many terminals of mixed kinds")
+    add(
+        "--addresses",
+        action="store_true",
+        help="an address for each, counted up from --host, at the one --port",
+    )
+    add(
+        "--punch-rate", type=float, metavar="R", help="people punch in turn, so many a second at all together"
+    )
+    add("--punch-log", type=Path, metavar="FILE", help="append each of those punches as a line of JSON")
+    add("--write-config", type=Path, metavar="FILE", help="write an edge.toml that names these terminals")
 
 
 def _add_punch(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -116,35 +124,55 @@ def _add_punch(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from daemon.simulation import allow_open_files, punch_log, write_edge_settings
-    from drivers.zk.simulator.control import control_listener
-    from drivers.zk.simulator.fleet import Fleet, Place, Punching
+    if arguments.list_switches:
+        return _list_switches(as_json=arguments.json)
+    from drivers.zk.simulator.fleet import Fleet, Place
+    from drivers.zk.simulator.switches import settings
 
     if arguments.fleet is not None:
         arguments.terminals = arguments.fleet
     _check(arguments)
+    chosen = settings(arguments.switches or ())
     layouts = cycle(_layouts(arguments))
-    terminals = [_terminal(arguments, number, next(layouts)) for number in range(arguments.terminals)]
+    terminals = [_terminal(arguments, number, next(layouts), chosen) for number in range(arguments.terminals)]
     place = Place(arguments.host, arguments.port, by_address=arguments.addresses)
     allow_open_files(len(terminals))
+    return _serve(arguments, Fleet(terminals, place, chosen.faults, **chosen.server))
+
+
+def _serve(arguments: argparse.Namespace, fleet: "Fleet") -> int:
+    from drivers.zk.simulator.control import control_listener
+    from drivers.zk.simulator.fleet import Punching
+
     # Blocked here, and so in every thread that follows, the signals wait for sigwait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         with ExitStack() as stack:
-            fleet = stack.enter_context(Fleet(terminals, place))
+            stack.enter_context(fleet)
             if arguments.write_config:
                 write_edge_settings(arguments.write_config, fleet, arguments.timezone)
             _announce(fleet, arguments)
             if arguments.control_port is not None:
-                control = stack.enter_context(control_listener(terminals, port=arguments.control_port))
+                control = stack.enter_context(control_listener(fleet.terminals, port=arguments.control_port))
                 where = f"{control.host}:{control.port}"
                 print(json.dumps({"control": where}) if arguments.json else f"punches at {where}", flush=True)
-            if arguments.punch_rate:
+            if arguments.punch_rate is not None:
                 told = stack.enter_context(punch_log(arguments.punch_log))
-                stack.enter_context(Punching(terminals, arguments.punch_rate, told))
+                stack.enter_context(Punching(fleet.terminals, arguments.punch_rate, told))
             signal.sigwait(_STOPS)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return 0
+
+
+def _list_switches(*, as_json: bool) -> int:
+    from drivers.zk.simulator.switch_table import SWITCHES
+
+    for switch in SWITCHES:
+        takes = switch.takes.metavar if switch.takes else ""
+        facts = {"switch": f"--{switch.name}", "takes": takes, "group": switch.group, "does": switch.words}
+        named = f"--{switch.name} {takes}".rstrip()
+        print(json.dumps(facts) if as_json else f"{named:28}  {switch.words}")
     return 0
 
 
@@ -155,8 +183,6 @@ def _check(arguments: argparse.Namespace) -> None:
         ("--users", arguments.users, 0, 60_000),
         ("--records", arguments.records, 0, 1_000_000),
         ("--comm-key", arguments.comm_key, 0, 999_999),
-        ("--packet-bytes", arguments.packet_bytes or 8, 8, 65528),
-        ("--shown-records", arguments.shown_records or 0, 0, 1_000_000),
         ("--port", arguments.port, int(arguments.addresses), 65536 - ports),
         ("--control-port", arguments.control_port or 0, 0, 65535),
     )
@@ -167,22 +193,28 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--serial {arguments.serial!r}: should be letters, digits and hyphens")
 
 
-def _terminal(arguments: argparse.Namespace, number: int, layout: str) -> "SimulatedTerminal":
+def _terminal(
+    arguments: argparse.Namespace, number: int, layout: str, chosen: "Settings"
+) -> "SimulatedTerminal":
+    from drivers.zk.simulator.firmware import KINDS
     from drivers.zk.simulator.model import SimulatedTerminal
     from drivers.zk.simulator.seeding import enrol_people, fill_log
 
+    capacities = {
+        "user_capacity": max(5_000, arguments.users),
+        "record_capacity": max(200_000, 2 * arguments.records),
+    }
     terminal = SimulatedTerminal(
         serial=_serial(arguments.serial, number),
-        firmware=_firmware(arguments, layout),
+        firmware=chosen.changed(KINDS[layout]),
         comm_key=arguments.comm_key,
         zone=_zone(arguments.timezone),
-        user_capacity=max(5_000, arguments.users),
-        record_capacity=max(200_000, 2 * arguments.records),
-        shown_records=arguments.shown_records,
+        **(capacities | dict(chosen.terminal)),
     )
-    enrol_people(terminal, arguments.users, seed=arguments.seed + number)
+    seed, oddities = arguments.seed + number, chosen.oddities
+    enrol_people(terminal, arguments.users, seed=seed, oddities=oddities)
     yesterday = terminal.wall_time().date() - timedelta(days=1)
-    fill_log(terminal, arguments.records, seed=arguments.seed + number, last_day=yesterday)
+    fill_log(terminal, arguments.records, seed=seed, last_day=yesterday, oddities=oddities)
     return terminal
 
 
@@ -192,37 +224,11 @@ def _layouts(arguments: argparse.Namespace) -> list[str]:
 
     if arguments.layout is None:
         return [name for name, kind in KINDS.items() if kind is TFT or arguments.fleet is not None]
-    return str(arguments.layout).split(",")
-
-
-def _firmware(arguments: argparse.Namespace, layout: str) -> "Firmware":
-    """The kind of that name, changed as the other options say."""
-    from drivers.zk.events import EVENT_BYTES
-    from drivers.zk.simulator.firmware import KINDS, SIZES_BYTES
-    from drivers.zk.users import USER_LAYOUTS
-
-    users = {layout.name: layout for layout in USER_LAYOUTS}
-    choices: tuple[tuple[str, object, Collection[object]], ...] = (
-        ("--layout", layout, list(KINDS)),
-        ("--user-layout", arguments.user_layout, [None, *users]),
-        ("--event-bytes", arguments.event_bytes, [None, *EVENT_BYTES]),
-        ("--sizes-bytes", arguments.sizes_bytes, [None, *SIZES_BYTES]),
-    )
-    for option, value, known in choices:
-        if value not in known:
-            listed = ", ".join(str(item) for item in known if item is not None)
-            raise ConfigError(f"{option} {value}: should be one of {listed}")
-    kind = KINDS[layout]
-    return replace(
-        kind,
-        users=users.get(arguments.user_layout, kind.users),
-        event_bytes=arguments.event_bytes or kind.event_bytes,
-        packet_bytes=arguments.packet_bytes or kind.packet_bytes,
-        direct_packet_bytes=arguments.packet_bytes or kind.direct_packet_bytes,
-        sizes_bytes=arguments.sizes_bytes or kind.sizes_bytes,
-        buffered=kind.buffered and not arguments.unbuffered,
-        stale_direct_reads=kind.stale_direct_reads or arguments.stale_reads,
-    )
+    layouts = str(arguments.layout).split(",")
+    for layout in layouts:
+        if layout not in KINDS:
+            raise ConfigError(f"--layout {layout}: should be one of {', '.join(KINDS)}")
+    return layouts
 
 
 def _serial(first: str, number: int) -> str:

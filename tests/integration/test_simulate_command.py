@@ -195,7 +195,7 @@ def test_traits_of_firmware_can_be_set_one_by_one() -> None:
     [
         ("--layout", "41", "should be one of 40, 49, 22"),
         ("--user-layout", "73", "should be one of 120, 72, 28"),
-        ("--event-bytes", "11", "should be one of 10, 12"),
+        ("--event-bytes", "7", "should be 8 to 500"),
         ("--sizes-bytes", "5", "should be one of 4, 80, 92, 112"),
     ],
 )

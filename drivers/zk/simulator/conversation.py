@@ -11,13 +11,13 @@ from attendance.errors import LocalProtocolError, RemoteProtocolError
 from attendance.punch import RawPunch
 from drivers.zk.commands import Command, EventMask, Reply
 from drivers.zk.commkey import matches
-from drivers.zk.events import pack_event
 from drivers.zk.packet import Packet, StreamDecoder
 from drivers.zk.records import with_prefix
-from drivers.zk.simulator.faults import Fault, LoseReply, PunchAfter, refusals
+from drivers.zk.simulator.faults import Fault, LoseReply, PunchAfter, PunchInTransfer, refusals
 from drivers.zk.simulator.firmware import EmptyReply
 from drivers.zk.simulator.model import Operation, SimulatedTerminal
 from drivers.zk.simulator.repeats import RequestMemory
+from drivers.zk.simulator.telling import Events
 from drivers.zk.times import pack_time, unpack_time
 
 U16: Final = Struct("<H")
@@ -96,6 +96,8 @@ class TerminalConversation:
         self._memory = RequestMemory(faults)
         self._lost = {fault.command: fault for fault in faults if isinstance(fault, LoseReply)}
         self._intruders = [fault for fault in faults if isinstance(fault, PunchAfter)]
+        self._in_transfer = [fault.pin for fault in faults if isinstance(fault, PunchInTransfer)]
+        self._events = Events(faults)
         self._decoder = StreamDecoder()
         self._connected = False
         self._trusted = False
@@ -120,14 +122,16 @@ class TerminalConversation:
     def answer(self, request: Packet) -> list[Packet]:
         """The packets that answer one request, in their order; none where a terminal stays silent."""
         if request.command == Reply.ACK_OK:
+            self._events.acknowledged(request.reply_id)
             return []
         known = self._memory.known(request)
         if known is not None:
             return known
+        unheard = self._events.waiting()
         reply = self._answer_anew(request)
         if reply:
             self._memory.remember(request, reply)
-        return reply
+        return reply + (unheard if self._mask else [])
 
     def _answer_anew(self, request: Packet) -> list[Packet]:
         if request.command in self._refusals:
@@ -148,14 +152,18 @@ class TerminalConversation:
         if not self._mask & EventMask.ATTLOG:
             return []
         terminal = self._terminal
-        data = pack_event(punch, terminal.uid_of(punch.pin), terminal.firmware.event_bytes)
-        return [Packet(Reply.EVENT, EventMask.ATTLOG, 0, data)]
+        return [self._events.made(punch, terminal.uid_of(punch.pin), terminal.firmware.event_bytes)]
 
     def _let_intruders_in(self, command: int) -> None:
         for fault in [fault for fault in self._intruders if fault.command == command]:
             self._intruders.remove(fault)
-            now = self._terminal.wall_time()
-            self._terminal.remember([RawPunch(pin=fault.pin, wall_time=now, verify_code=1, state_code=0)])
+            self._punched(fault.pin)
+
+    def _punched(self, pin: str) -> RawPunch:
+        """Somebody punches; no client is told."""
+        punch = RawPunch(pin=pin, wall_time=self._terminal.wall_time(), verify_code=1, state_code=0)
+        self._terminal.remember([punch])
+        return punch
 
     def _carry_out(self, request: Packet) -> list[Packet]:
         if request.command == Command.AUTH:
@@ -210,7 +218,9 @@ class TerminalConversation:
 
     def _connect(self, request: Packet) -> list[Packet]:
         self._connected = True
-        self._trusted = self._trusted or self._terminal.comm_key == 0
+        self._trusted = self._trusted or not (
+            self._terminal.comm_key or self._terminal.firmware.always_asks_key
+        )
         return self._reply(request, Reply.ACK_OK if self._trusted else Reply.ACK_UNAUTH)
 
     def _authenticate(self, request: Packet) -> list[Packet]:
@@ -326,6 +336,8 @@ class TerminalConversation:
         parts = [body[at : at + packet_bytes] for at in range(0, len(body), packet_bytes)]
         data = [Packet(Reply.DATA, number, request.reply_id, part) for number, part in enumerate(parts)]
         end = Packet(Reply.ACK_OK, len(parts) - 1, request.reply_id)
+        if self._in_transfer:
+            data[len(data) // 2 : len(data) // 2] = self.tell(self._punched(self._in_transfer.pop(0)))
         return [*self._reply(request, Reply.PREPARE_DATA, PREPARE.pack(len(body), packet_bytes)), *data, end]
 
     def _free(self, request: Packet) -> list[Packet]:

@@ -165,6 +165,21 @@ class PunchAfter:
     pin: str
 
 
+@dataclass(frozen=True, slots=True)
+class PunchInTransfer:
+    """Somebody punches while the first transfer runs: its event leaves between the DATA packets."""
+
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResendsEvents:
+    """Events carry a number as their reply id; what no ACK has named leaves again after the next answer.
+
+    Reported for older terminals, not confirmed; one capture shows the number.
+    """
+
+
 Fault = (
     Segment
     | Merge
@@ -188,6 +203,8 @@ Fault = (
     | EarlyAck
     | LoseReply
     | PunchAfter
+    | PunchInTransfer
+    | ResendsEvents
 )
 """Every switch of the way between terminal and client; `Firmware` holds those of the terminal itself."""
 

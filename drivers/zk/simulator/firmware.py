@@ -34,7 +34,9 @@ class Firmware:
     `stale_direct_reads` those without one give memory that is no log. Without `locks` people can
     punch while a client holds the terminal disabled, as some face models let them; `operations`
     is None where no operation log is kept; with `rubbish` stale memory stands behind the NUL of every text;
-    without `answers_restart` RESTART is obeyed and not answered.
+    without `answers_restart` RESTART is obeyed and not answered. With `always_asks_key` a comm key is
+    asked for even where it is 0; with `numbers_records` records of 40 and 49 bytes begin with a
+    running number instead of a uid.
     """
 
     version: str = "Ver 6.60 Jan 13 2016"
@@ -55,6 +57,8 @@ class Firmware:
     operations: OperationLayout | None = OPERATOR_FIRST
     rubbish: bool = False
     answers_restart: bool = True
+    always_asks_key: bool = False
+    numbers_records: bool = False
 
 
 TFT: Final = Firmware()
@@ -66,6 +70,7 @@ NGTECO: Final = Firmware(
     operations=CODE_FIRST,
     sizes_bytes=112,
     unknown_option=4999,
+    numbers_records=True,
 )
 AK3750: Final = Firmware(
     version="Ver 6.60 May 19 2023",

@@ -3,18 +3,18 @@
 import ipaddress
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 from typing import Final, Self
 
-from attendance.errors import ConfigError
+from attendance.errors import ConfigError, DeviceRefused
 from attendance.punch import RawPunch
 from drivers.zk.simulator.faults import Fault
 from drivers.zk.simulator.model import SimulatedTerminal
-from drivers.zk.simulator.server import TerminalServer
+from drivers.zk.simulator.server import TRANSPORTS, TerminalServer
 
 SECONDS_BETWEEN_PUNCHES: Final = 3
 """A person of a fleet punches at most so often: two punches in one second would be one."""
@@ -57,18 +57,21 @@ class Fleet:
         terminals: Iterable[SimulatedTerminal],
         place: Place | None = None,
         faults: Sequence[Fault] = (),
+        transports: Collection[str] = TRANSPORTS,
     ) -> None:
         self.terminals = list(terminals)
         self.servers: list[TerminalServer] = []
         self._place = place or Place()
         self._faults = faults
+        self._transports = transports
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Begin to accept; all of them, or none."""
         with ExitStack() as stack:
             for number, terminal in enumerate(self.terminals):
-                server = TerminalServer(terminal, *self._place.of(number), self._faults)
+                where = self._place.of(number)
+                server = TerminalServer(terminal, *where, self._faults, self._transports)
                 self.servers.append(stack.enter_context(server))
             self._stack = stack.pop_all()
         return self
@@ -89,9 +92,10 @@ class Fleet:
 class Punching:
     """While its `with` block lasts, the people of all terminals punch in turn.
 
-    They make `rate` punches a second together, each person coming and going by turns.
-    Each is punched by its terminal's own clock. A machine too busy for the rate makes fewer, never a
-    burst. Raises ConfigError where the rate would have somebody punch twice in a second.
+    They make `rate` punches a second together, each person coming and going by turns, by the terminals'
+    own clocks. Where a client holds a terminal disabled, nobody punches there; a machine too busy for
+    the rate makes fewer, never a burst. Raises ConfigError where somebody would have to punch twice in
+    a second.
     """
 
     def __init__(
@@ -131,7 +135,10 @@ class Punching:
             due = max(due + 1 / self._rate, now - _LATE_S)
             if self._stopping.wait(max(0.0, due - now)):
                 return
-            punch = terminal.punch(pin, state=state)
+            try:
+                punch = terminal.punch(pin, state=state)
+            except DeviceRefused:
+                continue
             self.made += 1
             self._told(terminal, punch)
 

@@ -17,6 +17,8 @@ from attendance.punch import RawPunch, Source
 from attendance.terminal import User
 from drivers.zk.operations import pack_operation
 from drivers.zk.records import (
+    ATT40,
+    ATT49,
     MIXED,
     PIN_BYTES,
     SHORT_SECONDS,
@@ -34,6 +36,8 @@ Listener = Callable[[RawPunch], None]
 """Told of every punch on the thread that makes it; must not block."""
 
 MAX_CODE: Final = 0xFF
+MAX_NUMBER: Final = 0xFFFF
+SECONDS_OF_A_DAY: Final = 86_400
 WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
 
 
@@ -55,7 +59,8 @@ class Operation(IntEnum):
 class SimulatedTerminal:
     """A terminal, with log and users in its firmware's layouts. Safe to use from several threads.
 
-    Its wall clock shows true time in `zone` plus `offset`. When the log is full the oldest
+    Its wall clock shows true time in `zone` plus `offset`, and gains `drift_s_a_day` from its making
+    or its last setting on. When the log is full the oldest
     record is overwritten. `shown_records`, where set, is the count that the size table tells
     instead of the true one.
     """
@@ -67,6 +72,7 @@ class SimulatedTerminal:
     comm_key: int = 0
     zone: ZoneInfo = WESTERN_TIME
     offset: timedelta = timedelta(0)
+    drift_s_a_day: float = 0.0
     user_capacity: int = 5_000
     record_capacity: int = 200_000
     shown_records: int | None = None
@@ -81,11 +87,14 @@ class SimulatedTerminal:
     _users: dict[int, bytes] = field(init=False, repr=False, default_factory=dict)
     _uids: dict[str, int] = field(init=False, repr=False, default_factory=dict)
     _listeners: list[Listener] = field(init=False, repr=False, default_factory=list)
+    _stored: int = field(init=False, repr=False, default=0)
+    _right_since: datetime = field(init=False, repr=False)
     _session: int = field(init=False, repr=False, default=0)
     _disabled_until: float | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         """Give the options every client asks for; those passed in win."""
+        self._right_since = self.clock.now()
         known = first_options(
             self.serial,
             self.model,
@@ -134,8 +143,14 @@ class SimulatedTerminal:
         """
         with self._lock:
             for punch in punches:
-                self._log.append(self._packed(punch, self._uids.get(punch.pin, 0)))
+                self._log.append(self._packed(punch, self._number(punch.pin)))
             self._forget_oldest()
+
+    def _number(self, pin: str) -> int:
+        """What stands for a person in a record: his uid, or the record's own number."""
+        self._stored += 1
+        numbered = self.firmware.numbers_records and self.firmware.log in (ATT40, ATT49)
+        return self._stored & MAX_NUMBER if numbered else self._uids.get(pin, 0)
 
     def add_raw_record(self, raw: bytes) -> None:
         """Append one record of any content, such as a corrupt one; nobody is told."""
@@ -283,6 +298,7 @@ class SimulatedTerminal:
     def set_wall_time(self, wall_time: datetime) -> None:
         """Set the display; the offset to true time follows from it, and the operation log keeps it."""
         self.note(Operation.CLOCK_SET)
+        self._right_since = self.clock.now()
         self.offset = timedelta(0)
         self.offset = wall_time - self.wall_time()
 
@@ -346,7 +362,9 @@ class SimulatedTerminal:
     def _on_the_wall(self, at: datetime) -> datetime:
         if at.tzinfo is None:
             return at
-        return (at.astimezone(self.zone).replace(tzinfo=None) + self.offset).replace(microsecond=0)
+        gained = (at - self._right_since).total_seconds() / SECONDS_OF_A_DAY * self.drift_s_a_day
+        shown = at.astimezone(self.zone).replace(tzinfo=None) + self.offset + timedelta(seconds=gained)
+        return shown.replace(microsecond=0)
 
     def _check_user(self, user: User) -> None:
         if not user.pin or user.pin == "0" or not user.uid:

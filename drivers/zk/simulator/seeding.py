@@ -4,18 +4,21 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 from attendance.punch import RawPunch
 from attendance.terminal import User
 from drivers.zk.simulator.model import SimulatedTerminal
-from drivers.zk.simulator.names import invent_names
+from drivers.zk.simulator.names import invent_names_in
+from drivers.zk.simulator.oddities import Oddities, odd
 
 FIRST_PIN: Final = 1001
 NAME_BYTES: Final = 24
 MOST_DAYS: Final = 2500
 """Working days that a filled log may reach back: about ten years."""
+
+TIDY: Final = Oddities()
 
 _OPENS: Final = time(7, 30)
 _OPEN_FOR: Final = timedelta(hours=8, minutes=30)
@@ -23,20 +26,25 @@ _WEEKEND: Final = (5, 6)
 _VERIFIES: Final = (1, 1, 1, 15, 15, 4)
 
 
-def enrol_people(terminal: SimulatedTerminal, count: int, *, seed: int) -> None:
+def enrol_people(terminal: SimulatedTerminal, count: int, *, seed: int, oddities: Oddities = TIDY) -> None:
     """Enrol people with the pins 1001, 1002 and on."""
-    names = [name.encode()[:NAME_BYTES] for name in islice(invent_names(seed), count)]
+    for _ in range(oddities.empty_slots):
+        terminal.add_empty_slot()
+    names = islice(invent_names_in(oddities.names, seed), count)
     terminal.enrol(
-        User(uid=uid, pin=str(FIRST_PIN + uid - 1), name=name.decode(), name_raw=name)
+        User(uid=uid, pin=str(FIRST_PIN + uid - 1), name="", name_raw=name[:NAME_BYTES])
         for uid, name in enumerate(names, start=1)
     )
 
 
-def fill_log(terminal: SimulatedTerminal, count: int, *, seed: int, last_day: date) -> None:
+def fill_log(
+    terminal: SimulatedTerminal, count: int, *, seed: int, last_day: date, oddities: Oddities = TIDY
+) -> None:
     """Append punches of working days up to and including `last_day`, in the order of time.
 
     No two are of one person in one second. Where many are wanted of few people, they punch
-    more than twice a day. A terminal without people gets none.
+    more than twice a day. A terminal without people gets none. Oddities alter some, so that only
+    duplicates make the log longer.
     """
     people = [user.pin for user in terminal.users()]
     if not people or count <= 0:
@@ -49,7 +57,13 @@ def fill_log(terminal: SimulatedTerminal, count: int, *, seed: int, last_day: da
         for day in reversed(days)
         for made in sorted(_day(day, people, a_day, chance), key=lambda made: made.wall_time)
     ]
-    terminal.remember(punches[-count:])
+    for is_raw, entries in groupby(
+        odd(punches[-count:], oddities, terminal.firmware, seed=seed), lambda entry: isinstance(entry, bytes)
+    ):
+        if is_raw:
+            terminal.load(b"".join(entry for entry in entries if isinstance(entry, bytes)))
+        else:
+            terminal.remember(entry for entry in entries if isinstance(entry, RawPunch))
 
 
 def _working_days_back(last_day: date) -> Iterator[date]:

@@ -49,6 +49,7 @@ class TerminalServer:
     ) -> None:
         self.terminal = terminal
         self._stopping = threading.Event()
+        self.transports = frozenset(transports)
         self._accepts = TCP in transports
         self._listener, self._datagrams = self._bound(host, port, wants_udp=UDP in transports)
         self.faults = faults
