@@ -9,11 +9,12 @@ from sync.envelope import utc
 from sync.outbox import TerminalMemory
 from sync.outbox_file import in_plain_words
 
-_ROWS = "SELECT terminal, serial, records, last_full_read_at, last_contact_at, tail_digest FROM memory"
+_ROWS = "SELECT terminal, serial, records, last_full_read_at, last_contact_at FROM memory"
+"""Columns that every version of the file has: it may have been written by an older one."""
 
 
 def remembered(path: Path) -> dict[str, TerminalMemory]:
-    """How far each terminal had been read, by its id; nothing where no edge has run yet.
+    """How far each terminal had been read, by its id, without digests; nothing where no edge has run yet.
 
     Raises OutboxUnusable without the right to read, OutboxCorrupt for a damaged file.
     """
@@ -22,14 +23,14 @@ def remembered(path: Path) -> dict[str, TerminalMemory]:
             return {}
         source = f"file:{quote(str(path.resolve()))}?mode=ro"
         with closing(sqlite3.connect(source, uri=True, timeout=2)) as connection:
-            rows = connection.execute(_ROWS).fetchall()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            rows = connection.execute(_ROWS).fetchall() if version else []
     return {
         terminal: TerminalMemory(
             serial=serial,
             records=records,
             last_full_read_at=utc(read_at) if read_at else None,
             last_contact_at=utc(contact_at) if contact_at else None,
-            tail_digest=digest,
         )
-        for terminal, serial, records, read_at, contact_at, digest in rows
+        for terminal, serial, records, read_at, contact_at in rows
     }
