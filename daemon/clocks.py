@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from attendance.clock import Clock
 from attendance.errors import DeviceRefused, Unsupported
@@ -101,10 +102,7 @@ class TerminalClock:
             return
         self._keeper.set_memo(_SET_AT, now.isoformat())
         try:
-            way_s = reading.error_s  # half a round trip, and half a second to round by
-            session.set_clock(
-                self._local(self._clock.now() + timedelta(seconds=way_s)).replace(microsecond=0)
-            )
+            set_right(session, self._zone, self._clock, reading)
         except (DeviceRefused, Unsupported) as error:
             self._tell_once("refused", f"its clock cannot be set: {error}")
             return
@@ -118,27 +116,10 @@ class TerminalClock:
     # --- one measurement
 
     def _ask(self, session: Session) -> ClockReading:
-        asked = self._clock.monotonic()
-        try:
-            wall_time = session.read_clock()
-        except Unsupported as error:
-            self._tell_once("unusable", str(error))
-            wall_time = None
-        passed = timedelta(seconds=self._clock.monotonic() - asked)
-        at = self._clock.now() - passed / 2
-        error_s = round(passed.total_seconds() / 2 + 0.5, 3)
-        offset_s = None
-        if wall_time is not None:
-            # The terminal answers in whole seconds, cut off: half a second is its mean error.
-            there = wall_time.replace(tzinfo=self._zone).astimezone(UTC) + timedelta(seconds=0.5)
-            offset_s = round((there - at).total_seconds(), 1)
-        return ClockReading(
-            at=at,
-            offset_s=offset_s,
-            error_s=error_s,
-            trusted=self._trusted(),
-            verdict=judge(offset_s, error_s, at, self._zone),
-        )
+        reading, trouble = measure(session, self._zone, self._clock, trusted=self._trusted)
+        if trouble is not None:
+            self._tell_once("unusable", str(trouble))
+        return reading
 
     def _take_in(self, reading: ClockReading, *, set_by_us: bool) -> None:
         """Compare with what is known; keep and tell what changed."""
@@ -207,6 +188,37 @@ class TerminalClock:
             )
 
 
+def measure(
+    session: Session, zone: ZoneInfo, clock: Clock, *, trusted: Callable[[], bool]
+) -> tuple[ClockReading, Unsupported | None]:
+    """Ask a terminal for its time once; beside it why its clock shows no date. Raises DeviceError."""
+    asked = clock.monotonic()
+    trouble: Unsupported | None = None
+    wall_time: datetime | None = None
+    try:
+        wall_time = session.read_clock()
+    except Unsupported as error:
+        trouble = error
+    passed = timedelta(seconds=clock.monotonic() - asked)
+    at = clock.now() - passed / 2
+    error_s = round(passed.total_seconds() / 2 + 0.5, 3)
+    offset_s = None
+    if wall_time is not None:
+        # The terminal answers in whole seconds, cut off: half a second is its mean error.
+        there = wall_time.replace(tzinfo=zone).astimezone(UTC) + timedelta(seconds=0.5)
+        offset_s = round((there - at).total_seconds(), 1)
+    verdict = judge(offset_s, error_s, at, zone)
+    reading = ClockReading(at=at, offset_s=offset_s, error_s=error_s, trusted=trusted(), verdict=verdict)
+    return reading, trouble
+
+
+def set_right(session: CanSetClock, zone: ZoneInfo, clock: Clock, reading: ClockReading) -> None:
+    """Set a terminal's clock to the host's time, half a measured round trip ahead. Raises DeviceError."""
+    way = timedelta(seconds=reading.error_s)  # half a round trip, and half a second to round by
+    local = (clock.now() + way).astimezone(zone).replace(tzinfo=None)
+    session.set_clock(local.replace(microsecond=0))
+
+
 @dataclass(frozen=True, slots=True)
 class CorrectionPolicy:
     """When a clock may be set. Pure; `slots` are local times at which people are on time or late."""
@@ -221,7 +233,7 @@ class CorrectionPolicy:
             return False
         if since_last is not None and since_last < self._pause(reading):
             return False
-        return self.any_time or self._quiet(reading, now)
+        return self.any_time or self.quiet(reading, now)
 
     def _wrong(self, reading: ClockReading) -> bool:
         if reading.offset_s is None:
@@ -232,7 +244,7 @@ class CorrectionPolicy:
         far = reading.offset_s is None or abs(reading.offset_s) > FAR_OFF.total_seconds()
         return AT_MOST_EVERY if far else ONCE_IN
 
-    def _quiet(self, reading: ClockReading, now: datetime) -> bool:
+    def quiet(self, reading: ClockReading, now: datetime) -> bool:
         """Whether nobody becomes on time or late by it: no boundary between the old time and the new."""
         if not self.slots:
             return now.time() >= NIGHT[0] or now.time() < NIGHT[1]

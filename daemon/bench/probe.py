@@ -349,10 +349,6 @@ def _without(name: str, error: DeviceError) -> Found:
         return Found(
             f"no live events: {error}", State.WARNING, "polling works all the same: leave live = false"
         )
-    if name == "clock":
-        return Found(
-            str(error), State.WARNING, "set date and time in its menu, or: hadir terminal clock ... --set"
-        )
     return Found(str(error), State.FAILED if name == "log" else State.WARNING)
 
 

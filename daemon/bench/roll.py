@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from attendance.clock import Clock
-from attendance.errors import AttendanceError, DeviceError, Unsupported
+from attendance.errors import AttendanceError, DeviceError
 from attendance.terminal import Identity, Sizes
 from daemon.bench.advice import advice_on
 from daemon.bench.known import Known
-from daemon.bench.target import REACH
+from daemon.bench.target import REACH, states_zone
 from daemon.bench.wall_clock import ClockLook, look_at_clock
 from daemon.turns import Turn
 from drivers.base import Driver
@@ -47,10 +47,8 @@ def _ask(config: "EdgeConfig", known: Known, driver: Driver, clock: Clock, wait_
     try:
         with Turn(config.edge.state_dir, terminal.id).command(wait_s), driver.open(terminal) as session:
             identity, sizes = session.identify(), session.read_sizes()
-            try:
-                look = look_at_clock(session, terminal.zone, clock, zone_given=True)
-            except Unsupported as error:
-                return Now(identity=identity, sizes=sizes, trouble=str(error))
+            stated = states_zone(config, known.settings)
+            look = look_at_clock(session, terminal.zone, clock, zone_given=stated)
     except DeviceError as error:
         advice = advice_on(error, known.address, terminal.comm_key)
         return Now(trouble=advice.cause)

@@ -111,7 +111,7 @@ def target_of(arguments: argparse.Namespace) -> Target:
             timeout=timeout,
             reach=min(timeout, REACH),
         ),
-        zone_given=config is not None or arguments.timezone is not None,
+        zone_given=arguments.timezone is not None or states_zone(config, settings),
         wait_s=arguments.wait,
         settings=settings,
         config=config,
@@ -186,6 +186,13 @@ def _settings_of(name: str, config: "EdgeConfig | None") -> "TerminalSettings | 
         raise ConfigError(f"no terminal {name} is configured; known: {known}")
     host, port = parse_address(name)
     return next((one for one in config.terminal if one.polled and (one.host, one.port) == (host, port)), None)
+
+
+def states_zone(config: "EdgeConfig | None", settings: "TerminalSettings | None") -> bool:
+    """Whether somebody wrote down where the terminal stands; a default tells nothing."""
+    if config is None:
+        return False
+    return "timezone" in config.edge.model_fields_set or bool(settings and settings.timezone)
 
 
 def _comm_key(text: str) -> int:

@@ -1,18 +1,29 @@
-"""A terminal's clock, measured and told in words."""
+"""A terminal's clock, measured and told in words; set where somebody asks for it."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from attendance.clock import Clock
+from attendance.errors import DeviceError, DeviceRefused, Unsupported
+from attendance.timekeeping import ClockReading, Verdict, explain, judge
+from daemon.clocks import CorrectionPolicy, measure, set_right
 from daemon.host_clock import synchronised
-from drivers.base import Session
+from drivers.base import CanSetClock, Session
 
-RIGHT_WITHIN: Final = timedelta(seconds=10)
-NEAR: Final = timedelta(minutes=5)
-"""Another zone explains a clock that would be so near the truth there."""
 ZONES: Final = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura", "UTC": "UTC"}
+_REMEDIES: Final = {
+    Verdict.YEAR_2000: "change its battery, then set the clock: hadir terminal clock ... --set",
+    Verdict.WRONG_ZONE: "set the clock, or mend timezone in edge.toml: whichever is wrong",
+    Verdict.UTC: "set the clock, or mend timezone in edge.toml: whichever is wrong",
+}
+_SET_IT: Final = "set it: hadir terminal clock ... --set"
+
+
+class NotSet(DeviceError):
+    """The clock is as it was; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,53 +36,49 @@ class ClockLook:
     facts: dict[str, object]
 
 
-def look_at_clock(session: Session, zone: ZoneInfo, clock: Clock, *, zone_given: bool) -> ClockLook:
-    """Ask a terminal for its time. Without `zone_given` any zone of the country is right.
-
-    Raises DeviceError; Unsupported where it shows no date.
-    """
-    asked = clock.monotonic()
-    wall_time = session.read_clock()
-    now = clock.now()
-    half = timedelta(seconds=(clock.monotonic() - asked) / 2)
-    # Whole seconds, cut off: half a second is the mean error.
-    shown, error = wall_time + timedelta(seconds=0.5), half + timedelta(seconds=0.5)
-    offset = _offset(shown, zone, now - half)
-    trusted = synchronised()
-    facts: dict[str, object] = {
-        "clock": wall_time.isoformat(sep=" "),
-        "clock_offset_s": round(offset.total_seconds(), 1),
-        "clock_error_s": round(error.total_seconds(), 1),
-        "clock_zone": zone.key,
-        "host_clock_synchronised": trusted,
-    }
-    there = {name: _offset(shown, ZoneInfo(key), now - half) for name, key in ZONES.items()}
-    fits = next((name for name, other in there.items() if abs(other) <= NEAR), None)
-    doubt = "" if trusted else " (this machine's own clock follows no time server)"
-    text = f"{wall_time:%F %T}"
-    if wall_time.year == 2000:
-        return ClockLook(
-            False,
-            f"{text}: it began anew in 2000",
-            "its battery is empty: change it, then set the clock",
-            facts,
-        )
-    if not zone_given and fits is not None:
-        return ClockLook(True, f"{text}, right in {fits} ({ZONES[fits]}){doubt}", "", facts)
-    if abs(offset) <= RIGHT_WITHIN:
-        return ClockLook(True, f"{text}, right within {error.total_seconds():.1f} s{doubt}", "", facts)
-    if fits is not None and ZONES[fits] != zone.key:
-        remedy = "set the clock, or mend timezone in edge.toml, whichever is wrong"
-        return ClockLook(
-            False, f"{text}: it shows {fits}, and {zone.key} is configured{doubt}", remedy, facts
-        )
-    text += f": {in_words(offset)} {'ahead' if offset > timedelta(0) else 'behind'}{doubt}"
-    return ClockLook(False, text, "set it: hadir terminal clock ... --set", facts)
+def look_at_clock(
+    session: Session,
+    zone: ZoneInfo,
+    clock: Clock,
+    *,
+    zone_given: bool,
+    trusted: Callable[[], bool] = synchronised,
+) -> ClockLook:
+    """Ask for the time. Without `zone_given` any zone of the country is right. Raises DeviceError."""
+    reading, trouble = measure(session, zone, clock, trusted=trusted)
+    return _told(reading, zone, trouble, zone_given=zone_given)
 
 
-def in_words(offset: timedelta) -> str:
+def correct_clock(
+    session: Session,
+    zone: ZoneInfo,
+    clock: Clock,
+    *,
+    force: bool,
+    slots: tuple[time, ...],
+    trusted: Callable[[], bool] = synchronised,
+) -> tuple[ClockLook, ClockLook]:
+    """Set a terminal's clock to the host's time: how it was, and how it is. Raises DeviceError, NotSet."""
+    before, trouble = measure(session, zone, clock, trusted=trusted)
+    if not (before.trusted or force):
+        raise NotSet("this machine's own clock follows no time server: mend that first, or --force")
+    policy = CorrectionPolicy(timedelta(0), slots, any_time=False)
+    now = clock.now().astimezone(zone).replace(tzinfo=None)
+    if slots and not force and not policy.quiet(before, now):
+        shown = ", ".join(f"{slot:%H:%M}" for slot in slots)
+        raise NotSet(f"somebody could become late or on time by it now (slots: {shown}): wait, or --force")
+    if not isinstance(session, CanSetClock):
+        raise Unsupported("this driver sets no clock")
+    set_right(session, zone, clock, before)
+    after, still = measure(session, zone, clock, trusted=trusted)
+    if after.verdict is not Verdict.RIGHT:
+        raise DeviceRefused(f"the terminal was set, and {explain(after, zone)}")
+    return _told(before, zone, trouble, zone_given=True), _told(after, zone, still, zone_given=True)
+
+
+def in_words(span: timedelta) -> str:
     """`2 days 3 h`, `1 h 5 min`, `12 min 3 s`, `7 s`: the two largest parts, without the sign."""
-    seconds = round(abs(offset.total_seconds()))
+    seconds = round(abs(span.total_seconds()))
     sizes = (("day", 86_400), ("h", 3600), ("min", 60), ("s", 1))
     parts: list[str] = []
     for name, size in sizes:
@@ -81,5 +88,38 @@ def in_words(offset: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def _offset(shown: datetime, zone: ZoneInfo, now: datetime) -> timedelta:
-    return shown.replace(tzinfo=zone).astimezone(UTC) - now
+def _told(
+    reading: ClockReading, zone: ZoneInfo, trouble: Unsupported | None, *, zone_given: bool
+) -> ClockLook:
+    offset_s = reading.offset_s
+    facts: dict[str, object] = {
+        "clock": None,
+        "clock_offset_s": offset_s,
+        "clock_error_s": round(reading.error_s, 1),
+        "clock_zone": zone.key,
+        "clock_verdict": reading.verdict.value,
+        "host_clock_synchronised": reading.trusted,
+    }
+    if offset_s is None:
+        return ClockLook(False, str(trouble or explain(reading, zone)), _SET_IT, facts)
+    wall_time = reading.shown.astimezone(zone).replace(tzinfo=None, microsecond=0)
+    facts["clock"] = wall_time.isoformat(sep=" ")
+    doubt = "" if reading.trusted else "; this machine's own clock follows no time server"
+    if not zone_given:
+        for name, key in ZONES.items():
+            if _would_be(reading, zone, ZoneInfo(key)) is Verdict.RIGHT:
+                facts["clock_fits_zone"] = key
+                return ClockLook(True, f"{wall_time:%F %T}, right in {name} ({key}){doubt}", "", facts)
+    if reading.verdict is Verdict.RIGHT:
+        text = f"{wall_time:%F %T}, right: {offset_s:+.1f} s, measured to {reading.error_s:.1f} s"
+        return ClockLook(True, text + doubt, "", facts)
+    text = f"{wall_time:%F %T}: {explain(reading, zone)}"
+    return ClockLook(False, text + doubt, _REMEDIES.get(reading.verdict, _SET_IT), facts)
+
+
+def _would_be(reading: ClockReading, zone: ZoneInfo, other: ZoneInfo) -> Verdict:
+    """The verdict if the terminal stood in another zone."""
+    wall_time = reading.shown.astimezone(zone).replace(tzinfo=None)
+    offset = wall_time.replace(tzinfo=other) - reading.at
+    moved = replace(reading, offset_s=offset.total_seconds())
+    return judge(moved.offset_s, moved.error_s, moved.at, other)

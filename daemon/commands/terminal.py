@@ -2,9 +2,16 @@
 
 import argparse
 
-from daemon.commands import terminal_add, terminal_list, terminal_probe, terminal_scan, terminal_users
+from daemon.commands import (
+    terminal_add,
+    terminal_clock,
+    terminal_list,
+    terminal_probe,
+    terminal_scan,
+    terminal_users,
+)
 
-_ACTIONS = (terminal_scan, terminal_probe, terminal_list, terminal_add, terminal_users)
+_ACTIONS = (terminal_scan, terminal_probe, terminal_list, terminal_add, terminal_clock, terminal_users)
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
