@@ -14,8 +14,8 @@ from drivers.zk.simulator.fleet import Fleet, Told
 from drivers.zk.simulator.model import SimulatedTerminal
 
 _FILES_OF_ITS_OWN: Final = 64
-_FILES_A_TERMINAL: Final = 3
-"""It listens, serves one client, and lets a second one wait."""
+_FILES_A_TERMINAL: Final = 4
+"""It listens over TCP and UDP, serves one client, and lets a second one wait."""
 
 _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised here, so as not to be written as an address
 

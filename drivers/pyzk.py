@@ -1,41 +1,40 @@
 """The driver "pyzk": the same session over the library pyzk 0.9, for what that can do.
 
 pyzk composes the requests and reads the records. Its own socket handling is replaced by
-one that gives it whole frames only, that answer its last request, within a deadline: split
-and merged frames, late replies and a peer that closes cannot mislead it.
-It cannot listen here, and reads the 40-byte log and the 72-byte users only.
+our conversation, over TCP as over UDP, which gives it one whole packet for each request, within
+a deadline: split and merged frames, lost and late replies and a peer that closes cannot
+mislead it. It cannot listen here, and reads the 40-byte log and the 72-byte users only.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from struct import error as StructError  # noqa: N812 - it is no constant
-from time import monotonic
 from typing import Final
 
 from attendance.errors import (
     DeviceError,
     DeviceRefused,
-    DeviceTimeout,
     LocalProtocolError,
     RemoteProtocolError,
     Unsupported,
 )
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
-from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, refusal_text
+from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, command_name, refusal_text
 from drivers.zk.commkey import wrong_key_text
-from drivers.zk.dialogue import FAREWELL_S
-from drivers.zk.driver import check_dialled
+from drivers.zk.dialogue import Dialogue
+from drivers.zk.driver import check_dialled, dialled
 from drivers.zk.layouts import LogEvidence, choose_log_layout, choose_user_layout
-from drivers.zk.packet import TOP_BYTES, StreamDecoder, frame
+from drivers.zk.packet import decode, encode
 from drivers.zk.records import ATT40, ATT40_BYTES, pin_text, without_prefix
 from drivers.zk.session import CLOCK_SLACK
 from drivers.zk.times import LAST_YEAR
-from drivers.zk.transport import TcpTransport
+from drivers.zk.transport import Transport
 from drivers.zk.users import USER72, USER72_BYTES
 from zk.attendance import Attendance
-from zk.base import ZK, ZK_helper
+from zk.base import ZK
 from zk.exception import ZKError, ZKErrorResponse
 from zk.user import User as PyzkUser
 
@@ -58,82 +57,53 @@ class PyzkDriver:
     @contextmanager
     def open(self, terminal: Terminal) -> Iterator["PyzkSession"]:
         """See drivers.base.Driver."""
-        transport = TcpTransport.connect(
-            terminal.host, terminal.port, timeout_s=terminal.timeout.total_seconds()
-        )
-        session = PyzkSession(terminal, transport)
+        session = dialled(terminal, PyzkSession)
         try:
-            session.connect()
             yield session
         finally:
             session.close()
 
 
-class _FrameSocket:
-    """What pyzk takes for its socket: each `recv` gives at most one frame that answers the last `send`."""
+class _PacketSocket:
+    """What pyzk takes for its UDP socket: each request that it sends is answered by one packet."""
 
-    def __init__(self, transport: TcpTransport, timeout_s: float) -> None:
-        self._transport = transport
-        self.timeout_s = timeout_s
-        self._decoder = StreamDecoder()
-        self._reply_id = -1
-        self._frames: list[bytes] = []
-        self._rest = b""
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialogue = dialogue
+        self._answer = b""
+        self.timeout_s: float | None = None
 
-    def send(self, data: bytes) -> int:
-        """Send a whole request; what was left of earlier answers is dropped."""
-        self._reply_id = int.from_bytes(data[TOP_BYTES + 6 : TOP_BYTES + 8], "little")
-        self._frames.clear()
-        self._rest = b""
-        self._transport.send(data, deadline=monotonic() + self.timeout_s)
+    def sendto(self, data: bytes, _address: object) -> int:
+        """Carry a request through. Raises DeviceTimeout, DeviceUnreachable, RemoteProtocolError."""
+        request = decode(data)
+        exchange = self._dialogue.conversation.relay(request.command, request.data)
+        answer = self._dialogue.run(exchange, command_name(request.command), self.timeout_s)
+        # pyzk counts on from the reply id that it is given.
+        self._answer = encode(replace(answer, reply_id=request.reply_id))
         return len(data)
 
-    def recv(self, size: int) -> bytes:
-        """At most `size` bytes of one frame. Raises DeviceTimeout, DeviceUnreachable, RemoteProtocolError."""
-        if not self._rest:
-            self._rest = self._next_frame()
-        given, self._rest = self._rest[:size], self._rest[size:]
-        return given
+    def recv(self, _size: int) -> bytes:
+        """The whole packet, also where pyzk would cut it off: it asks for too little."""
+        return self._answer
 
     def close(self) -> None:
-        """End the connection."""
-        self._transport.close()
-
-    def _next_frame(self) -> bytes:
-        deadline = monotonic() + self.timeout_s
-        while not self._frames:
-            if monotonic() > deadline:
-                raise DeviceTimeout("no answer among what arrives")
-            for packet in self._decoder.feed(self._transport.receive(deadline=deadline)):
-                if packet.command != Reply.EVENT and packet.reply_id == self._reply_id:
-                    self._frames.append(frame(packet))
-        return self._frames.pop(0)
-
-
-class _NoProbe(ZK_helper):
-    """Keeps pyzk from opening a connection only to try the port: it may be the terminal's only one."""
-
-    def test_tcp(self) -> int:
-        """Success, as connect_ex tells it."""
-        return 0
+        """Nothing: whoever made the connection ends it."""
 
 
 class _Client(ZK):
     """pyzk with our socket, which keeps the tables that it reads and checks that they are whole."""
 
-    def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
-        timeout_s = terminal.timeout.total_seconds()
+    def __init__(self, terminal: Terminal, dialogue: Dialogue) -> None:
         super().__init__(
             terminal.host,
             port=terminal.port,
-            timeout=timeout_s,
+            timeout=terminal.timeout.total_seconds(),
             password=terminal.comm_key,
+            force_udp=True,
             ommit_ping=True,
             encoding=terminal.encoding,
         )
         self._ZK__sock.close()
-        self.wire = _FrameSocket(transport, timeout_s)
-        self.helper = _NoProbe(terminal.host, terminal.port)
+        self.wire = _PacketSocket(dialogue)
         self.tables: dict[int, bytes] = {}
 
     @property
@@ -165,15 +135,16 @@ class _Client(ZK):
 class PyzkSession:
     """One open conversation with a terminal: see drivers.base."""
 
-    def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
+    def __init__(self, terminal: Terminal, transport: Transport) -> None:
         self._terminal = terminal
-        self._transport = transport
-        self._client = _Client(terminal, transport)
+        self._dialogue = Dialogue(terminal, transport)
+        self._client = _Client(terminal, self._dialogue)
         self._over = False
 
-    def connect(self) -> None:
+    def connect(self, timeout_s: float | None = None) -> None:
         """Open the conversation: to be called once, first."""
         with self._translated():
+            self._client.wire.timeout_s = timeout_s
             try:
                 self._client.connect()
             except StructError:
@@ -181,22 +152,18 @@ class PyzkSession:
                 raise Unsupported(text) from None
             except ZKErrorResponse as error:
                 raise self._refusal_to_connect() from error
+            self._client.wire.timeout_s = None
+            self._dialogue.connected = True
 
     def close(self) -> None:
         """Release the terminal as far as it still listens, and end the connection."""
-        try:
-            if self._client.is_connect and not self._over:
-                self._client.wire.timeout_s = min(FAREWELL_S, self._client.wire.timeout_s)
-                with suppress(ZKError):
-                    self._client.disconnect()
-        finally:
-            self._transport.close()
+        self._dialogue.close()
 
     def identify(self) -> Identity:
         """See drivers.base.Session."""
         serial = self._text(self._client.get_serialnumber)
         if not serial:
-            where = self._transport.where
+            where = self._dialogue.where
             raise Unsupported(
                 f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
             )

@@ -59,6 +59,27 @@ REFUSALS: dict[int, str] = {
 }
 """Refusal codes with what is known of their meaning; others are shown as a number."""
 
+REPEATABLE: frozenset[int] = frozenset(
+    {
+        Command.CONNECT,
+        Command.AUTH,
+        Command.EXIT,
+        Command.ENABLE_DEVICE,
+        Command.DISABLE_DEVICE,
+        Command.REFRESH_DATA,
+        Command.GET_VERSION,
+        Command.OPTION_READ,
+        Command.GET_SIZES,
+        Command.GET_TIME,
+        Command.PIN_WIDTH,
+        Command.STATE,
+        Command.PREPARE_BUFFER,
+        Command.FREE_DATA,
+        Command.REG_EVENT,
+    }
+)
+"""What may be sent again when no answer comes over UDP: carried out twice it does no harm."""
+
 EMPTY_TABLE_REFUSALS: frozenset[int] = frozenset({2001, 4989})
 """What firmware answers to the read of a table without records, beside an empty body."""
 

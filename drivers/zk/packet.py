@@ -87,6 +87,14 @@ class StreamDecoder:
         """Bytes received that are not yet a whole packet."""
         return len(self._buffer)
 
+    @property
+    def head(self) -> Packet | None:
+        """The packet that has begun to arrive, without its data; None until its header has come."""
+        if len(self._buffer) < TOP_BYTES + HEADER_BYTES:
+            return None
+        command, _checksum, session, reply_id = _HEADER.unpack_from(self._buffer, TOP_BYTES)
+        return Packet(command, session, reply_id)
+
     def feed(self, chunk: bytes) -> list[Packet]:
         """Take what a socket gave; give what became whole."""
         self._buffer += chunk

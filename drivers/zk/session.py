@@ -13,8 +13,8 @@ from attendance.event import RawOperation
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes, Terminal, User
 from drivers.base import PreparedLog
+from drivers.zk.answers import LiveEvent
 from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, EventMask, Reply
-from drivers.zk.conversation import LiveEvent
 from drivers.zk.dialogue import Dialogue
 from drivers.zk.events import uid_of_event, unpack_event
 from drivers.zk.log import AttendanceLog
@@ -22,7 +22,7 @@ from drivers.zk.operations import choose_operation_layout, unpack_operations
 from drivers.zk.people import People
 from drivers.zk.tables import Tables, told
 from drivers.zk.times import pack_time, unpack_time
-from drivers.zk.transport import TcpTransport
+from drivers.zk.transport import Transport
 
 CLOCK_SLACK: Final = timedelta(seconds=5)
 """A clock that was set may have moved on so far when it is read again."""
@@ -40,23 +40,24 @@ class ZkSession:
     must come within the terminal's timeout, in a table read every packet of it.
     """
 
-    def __init__(self, terminal: Terminal, transport: TcpTransport) -> None:
+    def __init__(self, terminal: Terminal, transport: Transport) -> None:
         self._dialogue = Dialogue(terminal, transport)
         self._tables = Tables(self._dialogue)
         self._people = People(self._dialogue, self._tables, terminal)
         self._log = AttendanceLog(self._dialogue, self._tables, self._people, terminal.zone)
         self._listening = False
 
-    def connect(self) -> None:
+    def connect(self, timeout_s: float | None = None) -> None:
         """Open the conversation: to be called once, first."""
-        self._dialogue.connect()
+        self._dialogue.connect(timeout_s)
 
     def close(self) -> None:
         """Release the terminal as far as it still listens, and end the connection."""
         self._dialogue.close()
 
     def identify(self) -> Identity:
-        """See drivers.base.Session."""
+        """See drivers.base.Session. A session that has lasted for weeks is renewed here."""
+        self._dialogue.renew()
         serial = self._option("~SerialNumber")
         if not serial:
             where = self._dialogue.where
@@ -178,7 +179,7 @@ class ZkSession:
         A punch whose successor was never asked for is given again by the next `listen`.
         """
         if not self._listening:
-            self._dialogue.ask(Command.REG_EVENT, _U32.pack(EventMask.ATTLOG))
+            self._dialogue.register(_U32.pack(EventMask.ATTLOG))
             self._listening = True
         return self._punches(quiet.total_seconds())
 

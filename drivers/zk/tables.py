@@ -4,8 +4,8 @@ from struct import Struct
 from typing import Final
 
 from attendance.errors import DeviceRefused, LocalProtocolError, Unsupported
+from drivers.zk.answers import Offer
 from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, command_name
-from drivers.zk.conversation import Offer
 from drivers.zk.dialogue import Dialogue
 from drivers.zk.records import PREFIX_BYTES
 from drivers.zk.sizes import CAPACITY_WORD, OPERATIONS_WORD, RECORDS_WORD, USERS_WORD, SizeTable, word_value

@@ -1,23 +1,52 @@
-"""A TCP connection with deadlines. Knows no protocol."""
+"""A TCP connection, and a UDP socket with one peer, both with deadlines. Knows no protocol."""
 
 import socket
 import time
 from contextlib import suppress
-from typing import Final, Self
+from typing import ClassVar, Final, Protocol, Self
 
 from attendance.errors import DeviceTimeout, DeviceUnreachable, Obstacle
 
 RECEIVE_BYTES: Final = 256 * 1024
 
+DATAGRAM_BYTES: Final = 65535
+"""The longest there can be: of a shorter read the rest would be lost."""
+
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """A peer without power is noticed within a minute, also when nothing is sent."""
 
 
-class TcpTransport:
-    """One TCP connection, used by one thread. `where` is its address, for messages.
+class Transport(Protocol):
+    """A way to one terminal, used by one thread. Deadlines are readings of `time.monotonic`."""
 
-    Deadlines are readings of `time.monotonic`.
-    """
+    datagrams: ClassVar[bool]
+    """Whether each write and each read is one packet, which may be lost, doubled or late."""
+
+    @property
+    def where(self) -> str:
+        """The terminal's address, for messages."""
+        ...
+
+    def send(self, data: bytes, *, deadline: float) -> None:
+        """Write all of it, in one write. Raises DeviceTimeout, DeviceUnreachable."""
+        ...
+
+    def receive(self, *, deadline: float) -> bytes:
+        """What has arrived; after the deadline only what is there already.
+
+        Raises DeviceTimeout when nothing comes, DeviceUnreachable as soon as the peer is known to be gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """End it; harmless twice."""
+        ...
+
+
+class TcpTransport:
+    """One TCP connection: see Transport."""
+
+    datagrams: ClassVar[bool] = False
 
     def __init__(self, connection: socket.socket, where: str) -> None:
         self._socket = connection
@@ -51,7 +80,7 @@ class TcpTransport:
         return cls(connection, where)
 
     def send(self, data: bytes, *, deadline: float) -> None:
-        """Write all of it, in one write. Raises DeviceTimeout, DeviceUnreachable."""
+        """See Transport."""
         try:
             self._socket.settimeout(_left(deadline))
             self._socket.sendall(data)
@@ -61,10 +90,7 @@ class TcpTransport:
             raise self._lost(error) from error
 
     def receive(self, *, deadline: float) -> bytes:
-        """What has arrived, at least one byte; after the deadline only what is there already.
-
-        Raises DeviceTimeout when nothing comes, DeviceUnreachable as soon as the peer has closed.
-        """
+        """See Transport; at least one byte."""
         try:
             self._socket.settimeout(_left(deadline))
             chunk = self._socket.recv(RECEIVE_BYTES)
@@ -78,7 +104,7 @@ class TcpTransport:
         return chunk
 
     def close(self) -> None:
-        """End the connection; harmless twice."""
+        """See Transport."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -86,6 +112,65 @@ class TcpTransport:
     def _lost(self, error: OSError) -> DeviceUnreachable:
         text = f"the connection to {self.where} broke: {error.strerror or error}"
         return DeviceUnreachable(text, obstacle=Obstacle.ENDED)
+
+
+class UdpTransport:
+    """A UDP socket that hears one peer alone: see Transport."""
+
+    datagrams: ClassVar[bool] = True
+
+    def __init__(self, connected: socket.socket, where: str) -> None:
+        self._socket = connected
+        self.where = where
+
+    @classmethod
+    def connect(cls, host: str, port: int) -> Self:
+        """Make ready; nothing is sent. Raises DeviceUnreachable where no way leads there."""
+        where = f"{host}:{port} (UDP)"
+        try:
+            family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        except socket.gaierror as error:
+            text = f"no address is known for {host}: {error.strerror}"
+            raise DeviceUnreachable(text, obstacle=Obstacle.NO_NAME) from error
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.connect(address)
+        except OSError as error:
+            opened.close()
+            text = f"{where} cannot be reached: {error.strerror or error}"
+            raise DeviceUnreachable(text, obstacle=Obstacle.NO_ROUTE) from error
+        return cls(opened, where)
+
+    def send(self, data: bytes, *, deadline: float) -> None:
+        """See Transport."""
+        try:
+            self._socket.settimeout(_left(deadline))
+            self._socket.send(data)
+        except (TimeoutError, BlockingIOError):
+            raise DeviceTimeout(f"{self.where} takes no more bytes") from None
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def receive(self, *, deadline: float) -> bytes:
+        """See Transport; one datagram, which may be empty."""
+        try:
+            self._socket.settimeout(_left(deadline))
+            return self._socket.recv(DATAGRAM_BYTES)
+        except (TimeoutError, BlockingIOError):
+            raise DeviceTimeout(f"{self.where} is silent") from None
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        """See Transport."""
+        self._socket.close()
+
+    def _lost(self, error: OSError) -> DeviceUnreachable:
+        if isinstance(error, ConnectionRefusedError):
+            text = f"{self.where} refuses datagrams: is the port right, and is it a terminal?"
+            return DeviceUnreachable(text, obstacle=Obstacle.CLOSED)
+        text = f"{self.where} cannot be reached: {error.strerror or error}"
+        return DeviceUnreachable(text, obstacle=Obstacle.NO_ROUTE)
 
 
 def _left(deadline: float) -> float:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, JsonValue
 
 from attendance.errors import RemoteProtocolError
 from attendance.punch import BadRecord, RawPunch
+from drivers.zk.answers import LiveEvent
 from drivers.zk.commkey import scramble
-from drivers.zk.conversation import LiveEvent
 from drivers.zk.events import unpack_event
 from drivers.zk.layouts import LogEvidence, UnknownLayout, choose_log_layout, choose_user_layout
 from drivers.zk.packet import HEADER_BYTES, TOP_BYTES, Packet, StreamDecoder, decode, encode, frame

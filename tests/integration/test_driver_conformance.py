@@ -1,4 +1,4 @@
-"""What every driver that dials a terminal must do, over each of them, against the simulated terminal."""
+"""What every driver that dials a terminal must do, over TCP and UDP, against the simulated terminal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,6 +34,11 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return driver_named(request.param)
 
 
+@pytest.fixture(params=["tcp", "udp"])
+def over(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def read_log(driver: Driver, terminal: Terminal) -> list[RawPunch | BadRecord]:
     with driver.open(terminal) as session:
         return list(session.read_log())
@@ -53,8 +58,8 @@ def test_it_has_the_name_that_the_configuration_uses(driver: Driver) -> None:
     assert driver_named(driver.name) is driver
 
 
-def test_it_says_what_the_terminal_is(driver: Driver) -> None:
-    with running_terminal() as running, driver.open(running.as_configured()) as session:
+def test_it_says_what_the_terminal_is(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over) as running, driver.open(running.as_configured()) as session:
         identity = session.identify()
     assert identity.serial == "SIM0000000001"
     assert identity.model == running.terminal.model
@@ -63,8 +68,10 @@ def test_it_says_what_the_terminal_is(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("unknown_option", [2001, 4999])
-def test_an_option_that_a_terminal_does_not_know_is_empty(driver: Driver, unknown_option: int) -> None:
-    with running_terminal(firmware=Firmware(unknown_option=unknown_option)) as running:
+def test_an_option_that_a_terminal_does_not_know_is_empty(
+    driver: Driver, over: str, unknown_option: int
+) -> None:
+    with running_terminal(transport=over, firmware=Firmware(unknown_option=unknown_option)) as running:
         del running.terminal.options["~Platform"]
         del running.terminal.options["~DeviceName"]
         with driver.open(running.as_configured()) as session:
@@ -72,15 +79,15 @@ def test_an_option_that_a_terminal_does_not_know_is_empty(driver: Driver, unknow
     assert (identity.platform, identity.model) == ("", "")
 
 
-def test_a_terminal_without_a_serial_number_is_not_taken(driver: Driver) -> None:
-    with running_terminal() as running:
+def test_a_terminal_without_a_serial_number_is_not_taken(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over) as running:
         del running.terminal.options["~SerialNumber"]
         with driver.open(running.as_configured()) as session, pytest.raises(Unsupported, match="serial"):
             session.identify()
 
 
-def test_it_reads_the_clock_and_sets_it(driver: Driver) -> None:
-    with running_terminal() as running, driver.open(running.as_configured()) as session:
+def test_it_reads_the_clock_and_sets_it(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over) as running, driver.open(running.as_configured()) as session:
         before = running.terminal.wall_time()
         assert timedelta(seconds=-1) <= session.read_clock() - before <= timedelta(seconds=60)
         assert isinstance(session, CanSetClock)
@@ -88,14 +95,17 @@ def test_it_reads_the_clock_and_sets_it(driver: Driver) -> None:
         assert running.terminal.wall_time() - datetime(2030, 1, 31, 12, 0) < timedelta(seconds=60)
 
 
-def test_it_reads_how_much_the_terminal_holds(driver: Driver) -> None:
-    with running_terminal(users=7, records=30) as running, driver.open(running.as_configured()) as session:
+def test_it_reads_how_much_the_terminal_holds(driver: Driver, over: str) -> None:
+    with (
+        running_terminal(transport=over, users=7, records=30) as running,
+        driver.open(running.as_configured()) as session,
+    ):
         assert session.read_sizes() == Sizes(users=7, records=30, record_capacity=200_000)
 
 
-def test_a_terminal_that_tells_no_sizes_holds_an_unknown_number(driver: Driver) -> None:
+def test_a_terminal_that_tells_no_sizes_holds_an_unknown_number(driver: Driver, over: str) -> None:
     with (
-        running_terminal(firmware=Firmware(sizes_bytes=4)) as running,
+        running_terminal(transport=over, firmware=Firmware(sizes_bytes=4)) as running,
         driver.open(running.as_configured()) as session,
     ):
         assert session.read_sizes() == Sizes()
@@ -103,8 +113,12 @@ def test_a_terminal_that_tells_no_sizes_holds_an_unknown_number(driver: Driver) 
 
 @pytest.mark.parametrize("count", [1, 25, 26, 1637, 4000])
 @pytest.mark.parametrize("packet_bytes", [1008, 65528])
-def test_it_reads_the_whole_log_in_its_order(driver: Driver, count: int, packet_bytes: int) -> None:
-    with running_terminal(records=count, firmware=Firmware(packet_bytes=packet_bytes)) as running:
+def test_it_reads_the_whole_log_in_its_order(
+    driver: Driver, over: str, count: int, packet_bytes: int
+) -> None:
+    with running_terminal(
+        transport=over, records=count, firmware=Firmware(packet_bytes=packet_bytes)
+    ) as running:
         assert read_log(driver, running.as_configured()) == made(count)
 
 
@@ -123,29 +137,32 @@ def test_no_segmentation_of_the_stream_changes_what_is_read(
         assert session.read_sizes().records == count
 
 
-def test_it_reads_a_log_twice_in_one_session(driver: Driver) -> None:
-    with running_terminal(records=50) as running, driver.open(running.as_configured()) as session:
+def test_it_reads_a_log_twice_in_one_session(driver: Driver, over: str) -> None:
+    with (
+        running_terminal(transport=over, records=50) as running,
+        driver.open(running.as_configured()) as session,
+    ):
         assert list(session.read_log()) == list(session.read_log()) == made(50)
 
 
 @pytest.mark.parametrize("empty_reply", list(EmptyReply))
-def test_an_empty_log_is_empty_however_it_is_told(driver: Driver, empty_reply: EmptyReply) -> None:
-    with running_terminal(firmware=Firmware(empty_reply=empty_reply)) as running:
+def test_an_empty_log_is_empty_however_it_is_told(driver: Driver, over: str, empty_reply: EmptyReply) -> None:
+    with running_terminal(transport=over, firmware=Firmware(empty_reply=empty_reply)) as running:
         assert read_log(driver, running.as_configured()) == []
 
 
 @pytest.mark.parametrize("empty_reply", list(EmptyReply))
 def test_a_log_that_should_hold_records_is_never_taken_for_empty(
-    driver: Driver, empty_reply: EmptyReply
+    driver: Driver, over: str, empty_reply: EmptyReply
 ) -> None:
-    with running_terminal(firmware=Firmware(empty_reply=empty_reply)) as running:
+    with running_terminal(transport=over, firmware=Firmware(empty_reply=empty_reply)) as running:
         running.terminal.shown_records = 12
         with pytest.raises((RemoteProtocolError, DeviceRefused)):
             read_log(driver, running.as_configured())
 
 
-def test_records_that_are_no_punches_are_kept_and_cost_no_other(driver: Driver) -> None:
-    with running_terminal() as running:
+def test_records_that_are_no_punches_are_kept_and_cost_no_other(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over) as running:
         records = [att40("1001", WHEN), att40("", WHEN), att40("1003", 0xFFFFFFFF), att40("1004", WHEN)]
         for raw in records:
             running.terminal.add_raw_record(raw)
@@ -158,8 +175,8 @@ def test_records_that_are_no_punches_are_kept_and_cost_no_other(driver: Driver) 
     assert (far.raw, far.position) == (records[2], 2)
 
 
-def test_codes_come_as_the_terminal_wrote_them(driver: Driver) -> None:
-    with running_terminal() as running:
+def test_codes_come_as_the_terminal_wrote_them(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over) as running:
         raw = bytearray(att40("007", WHEN, verify=15, state=255))
         raw[32:36] = (77).to_bytes(4, "little")
         running.terminal.add_raw_record(bytes(raw))
@@ -176,8 +193,11 @@ def test_codes_come_as_the_terminal_wrote_them(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("users", [0, 1, 14, 200])
-def test_it_reads_everyone_enrolled(driver: Driver, users: int) -> None:
-    with running_terminal(users=users) as running, driver.open(running.as_configured()) as session:
+def test_it_reads_everyone_enrolled(driver: Driver, over: str, users: int) -> None:
+    with (
+        running_terminal(transport=over, users=users) as running,
+        driver.open(running.as_configured()) as session,
+    ):
         assert isinstance(session, CanReadUsers)
         people = list(session.read_users())
     assert [(p.uid, p.pin, p.name) for p in people] == [
@@ -185,24 +205,24 @@ def test_it_reads_everyone_enrolled(driver: Driver, users: int) -> None:
     ]
 
 
-def test_it_opens_a_terminal_with_a_comm_key(driver: Driver) -> None:
-    with running_terminal(comm_key=123456, records=3) as running:
+def test_it_opens_a_terminal_with_a_comm_key(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over, comm_key=123456, records=3) as running:
         assert read_log(driver, running.as_configured()) == made(3)
 
 
 @pytest.mark.parametrize(("key", "words"), [(654321, "refused the comm key"), (0, "none is set")])
-def test_a_wrong_comm_key_is_said_to_be_one(driver: Driver, key: int, words: str) -> None:
+def test_a_wrong_comm_key_is_said_to_be_one(driver: Driver, over: str, key: int, words: str) -> None:
     with (
-        running_terminal(comm_key=123456) as running,
+        running_terminal(transport=over, comm_key=123456) as running,
         pytest.raises(DeviceRefused, match=words),
         driver.open(replace(running.as_configured(), comm_key=key)),
     ):
         pass
 
 
-def test_secure_firmware_is_named(driver: Driver) -> None:
+def test_secure_firmware_is_named(driver: Driver, over: str) -> None:
     with (
-        running_terminal(faults=[Refuse()]) as running,
+        running_terminal(transport=over, faults=[Refuse()]) as running,
         pytest.raises(DeviceRefused, match="6001, secure firmware") as caught,
     ):
         read_log(driver, running.as_configured())
@@ -217,9 +237,11 @@ def test_a_refused_port_is_unreachable_and_says_what_to_look_at(driver: Driver) 
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3])
-def test_a_terminal_that_falls_silent_is_given_up_at_the_deadline(driver: Driver, frames: int) -> None:
+def test_a_terminal_that_falls_silent_is_given_up_at_the_deadline(
+    driver: Driver, over: str, frames: int
+) -> None:
     with (
-        running_terminal(records=40, faults=[Silent(after_frames=frames)]) as running,
+        running_terminal(transport=over, records=40, faults=[Silent(after_frames=frames)]) as running,
         pytest.raises(DeviceTimeout, match=r"silent|did not answer"),
     ):
         read_log(driver, running.as_configured(timeout_s=0.3))
@@ -244,9 +266,9 @@ def test_a_damaged_reply_ends_the_session_and_gives_nothing(driver: Driver, nth:
         read_log(driver, running.as_configured())
 
 
-def test_a_session_that_broke_answers_nothing_more(driver: Driver) -> None:
+def test_a_session_that_broke_answers_nothing_more(driver: Driver, over: str) -> None:
     with (
-        running_terminal(faults=[Silent(after_frames=1)]) as running,
+        running_terminal(transport=over, faults=[Silent(after_frames=1)]) as running,
         driver.open(running.as_configured(timeout_s=0.2)) as session,
     ):
         with pytest.raises(DeviceTimeout):
@@ -255,9 +277,9 @@ def test_a_session_that_broke_answers_nothing_more(driver: Driver) -> None:
             session.read_clock()
 
 
-def test_a_refusal_ends_no_session(driver: Driver) -> None:
+def test_a_refusal_ends_no_session(driver: Driver, over: str) -> None:
     with (
-        running_terminal(records=3, faults=[Refuse(2001, 1503), Refuse(2001, 13)]) as running,
+        running_terminal(transport=over, records=3, faults=[Refuse(2001, 1503), Refuse(2001, 13)]) as running,
         driver.open(running.as_configured()) as session,
     ):
         with pytest.raises(DeviceRefused):
@@ -279,8 +301,8 @@ def test_pyzk_which_needs_the_count_reads_nothing_where_it_is_zero() -> None:
             read_log(driver_named("pyzk"), running.as_configured())
 
 
-def test_it_leaves_the_terminal_to_the_next_client(driver: Driver) -> None:
-    with running_terminal(records=3) as running:
+def test_it_leaves_the_terminal_to_the_next_client(driver: Driver, over: str) -> None:
+    with running_terminal(transport=over, records=3) as running:
         for _ in range(3):
             assert read_log(driver, running.as_configured()) == made(3)
         assert running.terminal.enabled
@@ -290,8 +312,7 @@ def test_it_leaves_the_terminal_to_the_next_client(driver: Driver) -> None:
     ("change", "words"),
     [
         ({"host": ""}, "host is missing"),
-        ({"transport": "udp"}, '"udp" comes in a later version'),
-        ({"transport": "auto"}, '"auto" comes in a later version'),
+        ({"transport": "serial"}, 'write "tcp", "udp" or "auto"'),
         ({"comm_key": 1_000_000}, "6 digits"),
         ({"timeout": timedelta(0)}, "timeout"),
         ({"encoding": "klingon"}, "encoding"),
@@ -318,9 +339,12 @@ def test_a_driver_that_does_not_exist_is_refused_with_those_that_do() -> None:
 
 
 @pytest.fixture
-def listening() -> Iterator[tuple[Running, CanListen]]:
+def listening(over: str) -> Iterator[tuple[Running, CanListen]]:
     """The one driver that listens."""
-    with running_terminal(records=3) as running, driver_named("zk").open(running.as_configured()) as session:
+    with (
+        running_terminal(records=3, transport=over) as running,
+        driver_named("zk").open(running.as_configured()) as session,
+    ):
         assert isinstance(session, CanListen)
         yield running, session
 

@@ -12,7 +12,7 @@ from attendance.terminal import Terminal, User
 from drivers.zk.simulator.faults import Fault
 from drivers.zk.simulator.firmware import Firmware
 from drivers.zk.simulator.model import SimulatedTerminal
-from drivers.zk.simulator.server import TerminalServer
+from drivers.zk.simulator.server import TRANSPORTS, TerminalServer
 
 START = datetime(2026, 1, 5, 7, 30)
 """The wall time of the first record that `some_terminal` holds."""
@@ -73,6 +73,7 @@ class Running:
 
     terminal: SimulatedTerminal
     server: TerminalServer
+    transport: str = "tcp"
 
     @property
     def port(self) -> int:
@@ -85,6 +86,7 @@ class Running:
             id="lobi",
             host="127.0.0.1",
             port=self.port,
+            transport=self.transport,
             comm_key=self.terminal.comm_key,
             zone=self.terminal.zone,
             timeout=timedelta(seconds=timeout_s),
@@ -92,10 +94,16 @@ class Running:
 
 
 @contextmanager
-def serving(terminal: SimulatedTerminal, faults: Sequence[Fault] = ()) -> Iterator[Running]:
-    """Serve a terminal on a free loopback port while the block lasts."""
-    with TerminalServer(terminal, faults=faults) as server:
-        yield Running(terminal, server)
+def serving(
+    terminal: SimulatedTerminal, faults: Sequence[Fault] = (), transport: str = "tcp"
+) -> Iterator[Running]:
+    """Serve a terminal on a free loopback port while the block lasts, configured with that transport.
+
+    One that is to be reached over UDP refuses TCP.
+    """
+    transports = ("udp",) if transport == "udp" else TRANSPORTS
+    with TerminalServer(terminal, faults=faults, transports=transports) as server:
+        yield Running(terminal, server, transport)
 
 
 @contextmanager
@@ -107,10 +115,11 @@ def running_terminal(
     firmware: Firmware | None = None,
     clock: Clock | None = None,
     faults: Sequence[Fault] = (),
+    transport: str = "tcp",
 ) -> Iterator[Running]:
     """Make a terminal as `some_terminal` does and serve it while the block lasts."""
     terminal = some_terminal(users=users, records=records, comm_key=comm_key, firmware=firmware, clock=clock)
-    with serving(terminal, faults) as running:
+    with serving(terminal, faults, transport) as running:
         yield running
 
 

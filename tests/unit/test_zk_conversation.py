@@ -5,7 +5,8 @@ from struct import pack
 import pytest
 
 from attendance.errors import DeviceRefused, RemoteProtocolError
-from drivers.zk.conversation import CHUNK_BYTES, Conversation, LiveEvent
+from drivers.zk.answers import LiveEvent
+from drivers.zk.conversation import CHUNK_BYTES, Conversation
 from drivers.zk.packet import Packet, StreamDecoder, frame
 from scripted import (
     SESSION,
