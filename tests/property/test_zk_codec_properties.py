@@ -206,6 +206,7 @@ sane = st.builds(
     wall_time=sane_times,
     verify_code=st.integers(0, 3),
     state_code=st.integers(0, 5),
+    work_code=st.just(0),
 )
 
 
