@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 from attendance.clock import Clock
 from attendance.errors import ConfigError, DataError
 from attendance.punch import BadRecord, RawPunch
+from attendance.timekeeping import Offsets
 from config.model import EdgeConfig, TerminalSettings
 from daemon.keeper import Keeper
 from drivers.file.dates import Order
@@ -158,13 +159,14 @@ class Importer:
 
     def _take(self, keeper: Keeper, session: FileSession, result: ImportResult) -> None:
         items = iter(session.read_log())
+        known_clock = Offsets(keeper.clocks(result.serial))
         while page := list(islice(items, PAGE)):
             punches = [item for item in page if isinstance(item, RawPunch)]
             bad = [item for item in page if isinstance(item, BadRecord)]
             if result.dry_run:
                 result.known += keeper.count_known(result.serial, punches)
             else:
-                result.new += keeper.keep(result.serial, punches)
+                result.new += keeper.keep(result.serial, punches, known_clock.at)
                 keeper.keep(result.serial, bad, warn=False)
             result.count(punches, bad)
         if result.read == 0 and result.bad_lines:

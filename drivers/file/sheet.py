@@ -149,7 +149,7 @@ def _is_punch(row: Row, columns: Mapping[str, int]) -> bool:
 def _titled_serial(titles: Iterable[Row]) -> str:
     for row in titles:
         cells = [cell.strip() for cell in row.cells if cell.strip()]
-        for cell, beside in zip(cells, [*cells[1:], ""], strict=True):
+        for cell, beside in zip(cells, [*cells[1:], ""], strict=False):
             title = _SERIAL_TITLE.fullmatch(cell)
             if title and (title[1] or _SERIAL.fullmatch(beside)):
                 return title[1] or beside

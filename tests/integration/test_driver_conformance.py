@@ -23,7 +23,7 @@ from drivers.table import driver_named
 from drivers.zk.simulator.faults import BadChecksum, CloseAfter, Fault, Merge, Refuse, Segment, Silent
 from drivers.zk.simulator.firmware import EmptyReply, Firmware
 from scripted import att40
-from terminals import START, Running, running_terminal
+from terminals import Running, made_log, running_terminal
 
 WHEN = 0x2E489017
 FEBRUARY_31 = (1 * 31 + 30) * 86400
@@ -42,16 +42,6 @@ def over(request: pytest.FixtureRequest) -> str:
 def read_log(driver: Driver, terminal: Terminal) -> list[RawPunch | BadRecord]:
     with driver.open(terminal) as session:
         return list(session.read_log())
-
-
-def made(count: int) -> list[RawPunch]:
-    """What `some_terminal` holds."""
-    return [
-        RawPunch(
-            pin=str(1001 + n % 10), wall_time=START + timedelta(minutes=n), verify_code=1, state_code=n % 2
-        )
-        for n in range(count)
-    ]
 
 
 def test_it_has_the_name_that_the_configuration_uses(driver: Driver) -> None:
@@ -119,7 +109,7 @@ def test_it_reads_the_whole_log_in_its_order(
     with running_terminal(
         transport=over, records=count, firmware=Firmware(packet_bytes=packet_bytes)
     ) as running:
-        assert read_log(driver, running.as_configured()) == made(count)
+        assert read_log(driver, running.as_configured()) == made_log(count)
 
 
 @pytest.mark.parametrize("faults", [[Segment(1)], [Segment(7)], [Merge()], [Merge(), Segment(1000)]])
@@ -133,7 +123,7 @@ def test_no_segmentation_of_the_stream_changes_what_is_read(
         driver.open(running.as_configured()) as session,
     ):
         assert session.identify().serial == "SIM0000000001"
-        assert list(session.read_log()) == made(count)
+        assert list(session.read_log()) == made_log(count)
         assert session.read_sizes().records == count
 
 
@@ -142,7 +132,7 @@ def test_it_reads_a_log_twice_in_one_session(driver: Driver, over: str) -> None:
         running_terminal(transport=over, records=50) as running,
         driver.open(running.as_configured()) as session,
     ):
-        assert list(session.read_log()) == list(session.read_log()) == made(50)
+        assert list(session.read_log()) == list(session.read_log()) == made_log(50)
 
 
 @pytest.mark.parametrize("empty_reply", list(EmptyReply))
@@ -207,7 +197,7 @@ def test_it_reads_everyone_enrolled(driver: Driver, over: str, users: int) -> No
 
 def test_it_opens_a_terminal_with_a_comm_key(driver: Driver, over: str) -> None:
     with running_terminal(transport=over, comm_key=123456, records=3) as running:
-        assert read_log(driver, running.as_configured()) == made(3)
+        assert read_log(driver, running.as_configured()) == made_log(3)
 
 
 @pytest.mark.parametrize(("key", "words"), [(654321, "refused the comm key"), (0, "none is set")])
@@ -291,7 +281,7 @@ def test_a_refusal_ends_no_session(driver: Driver, over: str) -> None:
 def test_a_count_that_is_stale_costs_no_punch_and_makes_none(shown: int) -> None:
     with running_terminal(records=10) as running:
         running.terminal.shown_records = shown
-        assert read_log(driver_named("zk"), running.as_configured()) == made(10)
+        assert read_log(driver_named("zk"), running.as_configured()) == made_log(10)
 
 
 def test_pyzk_which_needs_the_count_reads_nothing_where_it_is_zero() -> None:
@@ -304,7 +294,7 @@ def test_pyzk_which_needs_the_count_reads_nothing_where_it_is_zero() -> None:
 def test_it_leaves_the_terminal_to_the_next_client(driver: Driver, over: str) -> None:
     with running_terminal(transport=over, records=3) as running:
         for _ in range(3):
-            assert read_log(driver, running.as_configured()) == made(3)
+            assert read_log(driver, running.as_configured()) == made_log(3)
         assert running.terminal.enabled
 
 

@@ -19,7 +19,7 @@ from drivers.zk.simulator.faults import Fault, Merge, Refuse, Segment
 from drivers.zk.simulator.firmware import AK3750, JZ4725, KINDS, EmptyReply, Firmware
 from drivers.zk.users import USER28, USER72, USER120, UserLayout
 from scripted import ScriptedTerminal, att40, body_of, chunks, offered, over_tcp, reply, silence, size_table
-from terminals import START, Running, running_terminal
+from terminals import Running, made_log, running_terminal
 
 WHEN = 0x2E489017
 LONG = timedelta(seconds=30)
@@ -35,16 +35,6 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return driver_named(request.param)
 
 
-def made(count: int) -> list[RawPunch]:
-    """What `some_terminal` holds."""
-    return [
-        RawPunch(
-            pin=str(1001 + n % 10), wall_time=START + timedelta(minutes=n), verify_code=1, state_code=n % 2
-        )
-        for n in range(count)
-    ]
-
-
 def read_log(running: Running, driver: Driver | None = None) -> list[RawPunch | BadRecord]:
     with (driver or ZkDriver()).open(running.as_configured()) as session:
         return list(session.read_log())
@@ -53,20 +43,20 @@ def read_log(running: Running, driver: Driver | None = None) -> list[RawPunch | 
 @pytest.mark.parametrize("count", [0, 1, 3, 25, 26, 127, 1637])
 def test_every_kind_of_firmware_gives_the_same_log(firmware: Firmware, count: int) -> None:
     with running_terminal(records=count, firmware=firmware) as running:
-        assert read_log(running) == made(count)
+        assert read_log(running) == made_log(count)
 
 
 @pytest.mark.parametrize("faults", [[Segment(1)], [Segment(7)], [Merge()], [Merge(), Segment(1000)]])
 def test_no_segmentation_changes_what_any_firmware_gives(firmware: Firmware, faults: list[Fault]) -> None:
     with running_terminal(records=130, firmware=firmware, faults=faults) as running:
-        assert read_log(running) == made(130)
+        assert read_log(running) == made_log(130)
 
 
 @pytest.mark.parametrize("shown", [0, 29, 31, 60])
 def test_a_count_that_is_wrong_costs_no_punch_and_makes_none(firmware: Firmware, shown: int) -> None:
     with running_terminal(records=30, firmware=firmware) as running:
         running.terminal.shown_records = shown
-        assert read_log(running) == made(30)
+        assert read_log(running) == made_log(30)
 
 
 @pytest.mark.parametrize("packet_bytes", [1008, 1024, 40880, 65528])
@@ -74,19 +64,19 @@ def test_packets_of_any_size(packet_bytes: int) -> None:
     for buffered in (True, False):
         firmware = Firmware(packet_bytes=packet_bytes, direct_packet_bytes=packet_bytes, buffered=buffered)
         with running_terminal(records=2000, firmware=firmware) as running:
-            assert read_log(running) == made(2000)
+            assert read_log(running) == made_log(2000)
 
 
 @pytest.mark.parametrize("records", [24, 25, 26])
 def test_the_largest_inline_body_and_the_smallest_buffered_one(records: int) -> None:
     with running_terminal(records=records) as running:
-        assert read_log(running) == made(records)
+        assert read_log(running) == made_log(records)
 
 
 def test_pyzk_reads_what_it_can_and_refuses_what_it_would_misread(firmware: Firmware) -> None:
     with running_terminal(records=30, firmware=firmware) as running:
         if firmware.log is ATT40:
-            assert read_log(running, driver_named("pyzk")) == made(30)
+            assert read_log(running, driver_named("pyzk")) == made_log(30)
         else:
             with pytest.raises((Unsupported, DeviceRefused, RemoteProtocolError)):
                 read_log(running, driver_named("pyzk"))
@@ -176,7 +166,7 @@ def test_a_punch_of_a_uid_that_is_nobodys_any_more_is_given_to_nobody(kind: str)
 @pytest.mark.parametrize("code", [2001, 65535, 65533, 2032])
 def test_a_terminal_without_the_buffered_read_is_read_directly(code: int) -> None:
     with running_terminal(records=300, faults=[Refuse(code, 1503)]) as running:
-        assert read_log(running) == made(300)
+        assert read_log(running) == made_log(300)
         with ZkDriver().open(running.as_configured()) as session:
             assert len(list(session.read_users())) == 10
 
@@ -196,7 +186,7 @@ def test_stale_memory_given_for_a_log_is_refused_with_its_bytes() -> None:
 
 def test_a_direct_read_is_not_tried_where_the_buffered_one_works() -> None:
     with running_terminal(records=300, firmware=JZ4725) as running:
-        assert read_log(running) == made(300)
+        assert read_log(running) == made_log(300)
 
 
 def test_a_direct_body_that_does_not_fit_its_prefix_gives_nothing() -> None:

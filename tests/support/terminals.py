@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from attendance.clock import Clock, SystemClock
+from attendance.punch import RawPunch
 from attendance.terminal import Terminal, User
 from drivers.zk.simulator.faults import Fault
 from drivers.zk.simulator.firmware import Firmware
@@ -65,6 +66,16 @@ def some_terminal(
         pin = str(1001 + number % max(users, 1))
         terminal.punch(pin, at=START + timedelta(minutes=number), state=number % 2)
     return terminal
+
+
+def made_log(count: int) -> list[RawPunch]:
+    """What `some_terminal(records=count)` holds."""
+    return [
+        RawPunch(
+            pin=str(1001 + n % 10), wall_time=START + timedelta(minutes=n), verify_code=1, state_code=n % 2
+        )
+        for n in range(count)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

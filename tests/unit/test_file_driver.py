@@ -108,6 +108,7 @@ EXPORTS = {
     "title, quoted": (
         '"Laporan scan log"\n\n"ID","Nama","Tanggal","Jam"\n"9","Siti, S.Kom","05-Jan-2026","07:30:15"\n'
     ),
+    "title of empty cells": ";;\n;Rekap;\nPIN;Waktu;\n9;2026-01-05 07:30:15;\n",
     "month in words, weekday": "PIN\tTanggal/Waktu\n9\tSenin, 5 Januari 2026 07:30:15\n",
     "HTML called xls": (
         "<html><meta charset=utf-8><table><tr><th>User ID</th><th>Date-Time</th></tr>"
