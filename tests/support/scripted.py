@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from attendance.terminal import Terminal
 from drivers.zk.conversation import Conversation, Exchange
-from drivers.zk.packet import Packet, StreamDecoder, frame
+from drivers.zk.packet import MAGIC, Packet, StreamDecoder, decode, frame
 
 T = TypeVar("T")
 SESSION = 0x1F2E
@@ -190,3 +190,35 @@ def _answer(connection: socket.socket, terminal: ScriptedTerminal) -> None:
             if not answer:
                 return
             connection.sendall(answer)
+
+
+@contextmanager
+def over_udp(terminal: ScriptedTerminal, *, timeout_s: float = 5.0) -> Iterator[Terminal]:
+    """Serve the script on a loopback port, a packet a datagram."""
+    service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    service.bind(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve() -> None:
+        while True:
+            datagram, peer = service.recvfrom(1 << 16)
+            if ended.is_set():
+                return
+            for answer in terminal.receive(frame(decode(datagram))):
+                service.sendto(answer.removeprefix(MAGIC)[4 * answer.startswith(MAGIC) :], peer)
+
+    thread = threading.Thread(target=serve, name="scripted-terminal")
+    thread.start()
+    try:
+        yield Terminal(
+            id="lobi",
+            host="127.0.0.1",
+            port=service.getsockname()[1],
+            transport="udp",
+            timeout=timedelta(seconds=timeout_s),
+        )
+    finally:
+        ended.set()
+        service.sendto(b"", service.getsockname())
+        thread.join()
+        service.close()

@@ -25,13 +25,24 @@ from attendance.terminal import Terminal
 from drivers.base import Driver
 from drivers.file.driver import FileDriver
 from drivers.table import driver_named
-from drivers.zk.simulator.faults import BadChecksum, CloseAfter, Merge, Refuse, Segment, Silent
+from drivers.zk.simulator.faults import (
+    BadChecksum,
+    CloseAfter,
+    Duplicate,
+    EarlyAck,
+    Lose,
+    Merge,
+    Refuse,
+    Reorder,
+    Segment,
+    Silent,
+)
 from drivers.zk.simulator.faults import Fault as ZkFault
 from drivers.zk.simulator.firmware import KINDS
 from drivers.zk_push.simulator import Fault as PushFault
 from drivers.zk_push.simulator import PushFirmware, drain
 from pushing import SERIAL, receiving, said
-from scripted import ScriptedTerminal, body_of, over_tcp, reply
+from scripted import ScriptedTerminal, body_of, over_tcp, over_udp, reply
 from sync.envelope import WirePunch
 from terminals import made_log, serving, some_terminal
 
@@ -79,6 +90,10 @@ _ZK_FAULTS: Final[Mapping[str, Sequence[ZkFault]]] = {
     "closes in the middle": (CloseAfter(300),),
     "damaged reply": (BadChecksum(3),),
     "refuses": (Refuse(),),
+    "loses datagrams": (Lose(0.1),),
+    "sends datagrams twice": (Duplicate(0.3),),
+    "datagrams overtake each other": (Reorder(0.3),),
+    "closing ACK before the last data": (EarlyAck(),),
 }
 _ZK_BEARS: Final = ("one byte at a time", "pieces of seven bytes", "frames in one write")
 _ZK_FAILS: Final[Mapping[str, type[DeviceError]]] = {
@@ -90,12 +105,20 @@ _ZK_FAILS: Final[Mapping[str, type[DeviceError]]] = {
 }
 
 
-def _dialled(driver: Driver) -> Callable[[Case], Records]:
+_UDP_BEARS: Final = (
+    "loses datagrams",
+    "sends datagrams twice",
+    "datagrams overtake each other",
+    "closing ACK before the last data",
+)
+
+
+def _dialled(driver: Driver, transport: str = "tcp") -> Callable[[Case], Records]:
     def read(case: Case) -> Records:
         terminal = some_terminal(records=case.records, firmware=KINDS[case.layout])
         timeout_s = 0.5 if case.fault == "falls silent" else 20.0
         with (
-            serving(terminal, _ZK_FAULTS[case.fault]) as running,
+            serving(terminal, _ZK_FAULTS[case.fault], transport) as running,
             driver.open(running.as_configured(timeout_s)) as session,
         ):
             return list(session.read_log())
@@ -103,14 +126,17 @@ def _dialled(driver: Driver) -> Callable[[Case], Records]:
     return read
 
 
-def _dialled_garbage(driver: Driver) -> Callable[[bytes, Path], object]:
+_SCRIPTED: Final = {"tcp": over_tcp, "udp": over_udp}
+
+
+def _dialled_garbage(driver: Driver, transport: str = "tcp") -> Callable[[bytes, Path], object]:
     """Any bytes as the body of the log, and as what follows a request for it."""
 
     def read(raw: bytes, _folder: Path) -> None:
         for answer in (reply(1501, body_of(raw)), reply(1501, raw), lambda _request: [raw, b""]):
             script = ScriptedTerminal({1503: answer, 13: answer, 9: answer, 50: reply(2000, raw)})
             with ExitStack() as stack:
-                terminal = stack.enter_context(over_tcp(script, timeout_s=0.5))
+                terminal = stack.enter_context(_SCRIPTED[transport](script, timeout_s=0.5))
                 stack.enter_context(suppress(AttendanceError))
                 session = stack.enter_context(driver.open(terminal))
                 list(session.read_log())
@@ -241,6 +267,16 @@ WAYS: Final[tuple[Way, ...]] = (
         fails=_ZK_FAILS,
         read=_dialled(driver_named("zk")),
         garbage=_dialled_garbage(driver_named("zk")),
+    ),
+    Way(
+        name="zk udp",
+        driver="zk",
+        source=Source.LOG,
+        layouts=tuple(KINDS),
+        bears=_UDP_BEARS,
+        fails={"falls silent": DeviceTimeout, "refuses": DeviceRefused},
+        read=_dialled(driver_named("zk"), "udp"),
+        garbage=_dialled_garbage(driver_named("zk"), "udp"),
     ),
     Way(
         name="pyzk",
