@@ -51,7 +51,8 @@ _VERIFIES: Final = frozenset({*range(26), 101, 104, 200, 255})
 class UnknownLayout(Unsupported):
     """A table of records that nobody here can read: nothing is imported from it.
 
-    `raw` holds a log's bytes, as evidence; a user table's are not kept, for they hold passwords.
+    `raw` holds a log's bytes, as evidence. A user table's are not kept, for they hold passwords, nor those
+    of a direct read, which may be stale memory with templates in it.
     """
 
     def __init__(self, text: str, *, raw: bytes = b"") -> None:
@@ -140,7 +141,7 @@ def choose_log_layout(evidence: LogEvidence, *, counts_suffice: bool = True) -> 
         if passed:
             return max(passed, key=lambda trial: trial.share(_Look.GOOD)).layout
     text = _unknown("log", evidence.total_bytes, evidence.counts)
-    raise UnknownLayout(text, raw=evidence.records)
+    raise UnknownLayout(text, raw=evidence.records if counts_suffice else b"")
 
 
 def _try(layout: LogLayout, evidence: LogEvidence, *, counts_suffice: bool) -> _Trial | None:

@@ -58,8 +58,10 @@ CODE_FIRST: Final = OperationLayout(
 OPERATION_LAYOUTS: Final = (OPERATOR_FIRST, CODE_FIRST)
 
 
-def choose_operation_layout(records: bytes, count: int | None = None) -> OperationLayout:
-    """The layout of an operation log. Raises UnknownLayout, with the bytes, where none makes sense of it.
+def choose_operation_layout(
+    records: bytes, count: int | None = None, *, direct: bool = False
+) -> OperationLayout:
+    """The layout of an operation log. Raises UnknownLayout where none makes sense of it.
 
     Both put the same number of bytes to use, and a few entries may read well either way. A terminal has
     few who operate it and does many kinds of things: the layout with more kinds wins, and where they
@@ -74,7 +76,7 @@ def choose_operation_layout(records: bytes, count: int | None = None) -> Operati
     text = (
         f"the terminal's operation log has an unknown layout: {len(records)} bytes; nothing was taken from it"
     )
-    raise UnknownLayout(text, raw=records)
+    raise UnknownLayout(text, raw=b"" if direct else records)
 
 
 def unpack_operations(records: bytes, layout: OperationLayout) -> Iterator[RawOperation | BadRecord]:

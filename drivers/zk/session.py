@@ -118,7 +118,7 @@ class ZkSession:
         """See drivers.base.CanReadOperations. The transfer is over when this returns."""
         count = told(self._tables.sizes().oplog)
         try:
-            records = self._tables.read_operations(count)
+            records, direct = self._tables.read_operations(count)
         except DeviceRefused as refusal:
             if refusal.code == Reply.ACK_UNAUTH:
                 raise
@@ -129,7 +129,8 @@ class ZkSession:
             if count:
                 raise Unsupported(f"the terminal counts {count} operations and gives an empty log of them")
             return iter(())
-        return unpack_operations(records, choose_operation_layout(records, count))
+        layout = choose_operation_layout(records, count, direct=direct)
+        return unpack_operations(records, layout)
 
     @contextmanager
     def held_still(self, longest: timedelta) -> Iterator[None]:

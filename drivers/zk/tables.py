@@ -74,18 +74,18 @@ class Tables:
         finally:
             self._dialogue.free_buffer()
 
-    def read_operations(self, count: int | None) -> bytes:
-        """The operation log by the first of its names that this terminal knows.
+    def read_operations(self, count: int | None) -> tuple[bytes, bool]:
+        """The operation log by the first of its names that this terminal knows, and whether directly.
 
         Raises DeviceRefused where it knows none.
         """
         try:
-            return self.read(Command.OPERATIONS_READ, 0, count)[0]
+            return self.read(Command.OPERATIONS_READ, 0, count)
         except DeviceRefused as refusal:
             if refusal.code == Reply.ACK_UNAUTH:
                 raise
         try:
-            return self.read_buffered(Command.DATABASE_READ, OPERATIONS_DATABASE)
+            return self.read_buffered(Command.DATABASE_READ, OPERATIONS_DATABASE), False
         finally:
             self._dialogue.free_buffer()
 

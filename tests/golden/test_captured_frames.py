@@ -185,7 +185,7 @@ def test_stale_memory_given_for_a_log_is_no_log(capture: Capture, count: int) ->
     evidence = LogEvidence(records=records, total_bytes=len(records), counts=(count,))
     with pytest.raises(UnknownLayout, match="120 bytes") as caught:
         choose_log_layout(evidence, counts_suffice=False)
-    assert caught.value.raw == records
+    assert caught.value.raw == b""
 
 
 @chosen(lambda capture: is_kind("user-record")(capture) and len(capture.raw) == 72)
