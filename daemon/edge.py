@@ -9,6 +9,7 @@ from typing import Final
 
 from attendance.clock import Clock, SystemClock
 from config.model import EdgeConfig, TerminalSettings
+from daemon.clear_orders import ClearOrders
 from daemon.clocks import ClockRules
 from daemon.collector import Collector
 from daemon.heartbeat import beat_until, stop_on_signals
@@ -41,6 +42,7 @@ class EdgeParts:
     collectors: Sequence[Collector]
     push: PushReception | None
     imports: Imports
+    clear_orders: ClearOrders
 
 
 @contextmanager
@@ -74,7 +76,8 @@ def edge_parts(settings: EdgeConfig, clock: Clock) -> Iterator[EdgeParts]:
             if dialling_in
             else None
         )
-        yield EdgeParts(outbox, publisher, collectors, push, Imports(settings, outbox, clock))
+        imports, orders = Imports(settings, outbox, clock), ClearOrders(settings, outbox, clock)
+        yield EdgeParts(outbox, publisher, collectors, push, imports, orders)
 
 
 def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
@@ -86,6 +89,7 @@ def run_daemon(settings: EdgeConfig, clock: Clock | None = None) -> int:
         publisher = Supervised("publisher", parts.publisher.run, publishing_ends, clock)
         threads = [Supervised(f"terminal {part.id}", part.run, stop, clock) for part in parts.collectors]
         threads.append(Supervised("imports", parts.imports.run, stop, clock))
+        threads.append(Supervised("clear orders", parts.clear_orders.run, stop, clock))
         if parts.push is not None:
             threads.append(Supervised("push", parts.push.run, stop, clock))
         schedule = Schedule()

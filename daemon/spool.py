@@ -1,8 +1,9 @@
-"""Files on their way to the one process that may write the outbox, and its answers.
+"""Orders on their way to the one process that may write the outbox, and its answers.
 
-A command copies its file into `state_dir/import` and waits; whoever has the outbox works it off: the edge
-that runs, or the command itself where none does. Three files a job, each complete once it has its name:
-`ID.data`, then `ID.order`, then, in place of both, `ID.answer`. A job outlives a crash and is done again.
+A command hands its order, and a file where there is one, into a folder of `state_dir` and waits; whoever
+has the outbox works it off: the edge that runs, or the command itself where none does. Three files a job,
+each complete once it has its name: `ID.data`, then `ID.order`, then, in place of both, `ID.answer`. A job
+outlives a crash and is done again.
 """
 
 import json
@@ -14,15 +15,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 from attendance.errors import AttendanceError, DataError, OutboxUnusable
-from daemon.importing import ImportOrder
 from sync.outbox_file import give_to_owner
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOLDER: Final = "import"
 _UNCLAIMED_S: Final = 24 * 3600.0
 """An answer that nobody fetched is removed after this."""
+
+
+Order = TypeVar("Order", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,13 @@ class Job:
 
     path: Path
 
-    def order(self) -> ImportOrder:
+    def order(self, kind: type[Order]) -> Order:
         """What was asked. Raises DataError for a file that no hadir of this version wrote."""
         try:
             told = json.loads(self.path.read_text(encoding="utf-8"))
-            told["columns"] = tuple(told["columns"])
-            return ImportOrder(**{one.name: told[one.name] for one in fields(ImportOrder)})
+            given = {one.name: told[one.name] for one in fields(kind)}
+            plain = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+            return kind(**plain)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{self.path}: no order of this version: {error}") from None
 
@@ -53,13 +60,13 @@ class Job:
 class Spool:
     """The folder. Every method raises OutboxUnusable where it cannot be read or written."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, folder: str = FOLDER) -> None:
         self._state_dir = state_dir
-        self._folder = state_dir / FOLDER
+        self._folder = state_dir / folder
 
     # --- the command's side
 
-    def hand_in(self, stream: BinaryIO, order: ImportOrder) -> Job:
+    def hand_in(self, stream: BinaryIO, order: "DataclassInstance") -> Job:
         """Copy a file and its order; both are on disk when this returns."""
         job = Job(self._folder / f"{uuid.uuid4().hex}.order")
         with self._in_plain_words():
@@ -143,7 +150,7 @@ class Spool:
             yield
         except OSError as error:
             who = (
-                "; only the edge's own user or root may import" if isinstance(error, PermissionError) else ""
+                "; only the edge's own user or root may do this" if isinstance(error, PermissionError) else ""
             )
             raise OutboxUnusable(
                 f"{error.filename or self._folder}: {error.strerror or error}{who}"

@@ -4,6 +4,7 @@ import argparse
 
 from daemon.commands import (
     terminal_add,
+    terminal_clear,
     terminal_clock,
     terminal_list,
     terminal_probe,
@@ -11,7 +12,15 @@ from daemon.commands import (
     terminal_users,
 )
 
-_ACTIONS = (terminal_scan, terminal_probe, terminal_list, terminal_add, terminal_clock, terminal_users)
+_ACTIONS = (
+    terminal_scan,
+    terminal_probe,
+    terminal_list,
+    terminal_add,
+    terminal_clock,
+    terminal_users,
+    terminal_clear,
+)
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
