@@ -15,7 +15,7 @@ export PYTHONSAFEPATH := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check interop fuzz static wheel bench lock clean debian-venv debian-test debian-interop
+.PHONY: help demo test check interop fuzz documents static wheel bench lock clean debian-venv debian-test debian-interop
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ interop: debian-interop $(VENV)/.dev .interop/.made ## have clients by others (n
 
 fuzz: .fuzz/.made ## feed every decoder with garbage that follows its branches, FUZZ_SECONDS for each group
 	devtools/fuzz .fuzz/venv/bin/python $(FUZZ_SECONDS)
+
+documents: $(VENV)/.dev ## make the tables of docs/firmware.md and docs/drivers.md from what the tests run on
+	devtools/documents $(BIN)/python
 
 static: $(VENV)/.dev ## format, lint, types and layers only
 	$(BIN)/ruff format --check .
