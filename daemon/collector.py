@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from attendance.clock import Clock
 from attendance.errors import DeviceError, DeviceRefused, DeviceUnreachable
+from attendance.terminal import Identity
 from attendance.timekeeping import ClockReading
 from config.model import TerminalSettings
 from daemon.backoff import delay
@@ -24,6 +25,7 @@ from sync.outbox import Outbox
 _log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF: Final = timedelta(minutes=10)
+IDENTITY_HOLDS: Final = timedelta(days=1)
 LISTEN_QUIET: Final = timedelta(milliseconds=500)
 
 
@@ -54,6 +56,7 @@ class Collector:
         self._wake = threading.Event()
         self._failures = 0
         self._polled_at = 0.0
+        self._identified_at = 0.0
         self._last: Contact | None = None
 
     @property
@@ -135,9 +138,19 @@ class Collector:
         return new
 
     def _meet(self, session: Session) -> Contact:
-        identity = session.identify()
+        identity = self._identify(session)
         clock = self._terminal_clock.measure(session, identity.serial)
         return Contact(identity, session.read_sizes(), clock, self._clock.now())
+
+    def _identify(self, session: Session) -> Identity:
+        """The serial at every poll; what else a terminal says of itself once a day: firmware is renewed."""
+        now = self._clock.monotonic()
+        recent = now - self._identified_at < IDENTITY_HOLDS.total_seconds()
+        known = self._last.identity if self._last and recent else None
+        identity = session.identify(known)
+        if identity is not known:
+            self._identified_at = now
+        return identity
 
     # --- live events -------------------------------------------------------------------
 

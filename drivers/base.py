@@ -17,8 +17,12 @@ class Session(Protocol):
     Unsupported the session is over and only closing it is allowed.
     """
 
-    def identify(self) -> Identity:
-        """Serial number, model and firmware. Raises Unsupported if there is no serial."""
+    def identify(self, known: Identity | None = None) -> Identity:
+        """Serial number, model and firmware. Raises Unsupported if there is no serial.
+
+        `known` is what the terminal at this address said before: the serial is asked all the same, as
+        another terminal may stand there now, and the rest only if it is another.
+        """
         ...
 
     def read_clock(self) -> datetime:

@@ -159,7 +159,7 @@ class PyzkSession:
         """Release the terminal as far as it still listens, and end the connection."""
         self._dialogue.close()
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:
         """See drivers.base.Session."""
         serial = self._text(self._client.get_serialnumber)
         if not serial:
@@ -167,6 +167,8 @@ class PyzkSession:
             raise Unsupported(
                 f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
             )
+        if known is not None and known.serial == serial:
+            return known
         return Identity(
             serial=serial,
             model=self._text(self._client.get_device_name),

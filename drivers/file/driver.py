@@ -46,7 +46,7 @@ class FileSession:
         named = serial_in_name(self._name)
         return tuple(dict.fromkeys([*([named] if named else []), *self.layout.serials]))
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:  # noqa: ARG002 - nothing is asked
         """The one serial number that the file names. Raises Unsupported where it names none, or several."""
         if len(self.serials) != 1:
             raise Unsupported(f"{self._name}: names {', '.join(self.serials) or 'no serial number'}")

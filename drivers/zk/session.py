@@ -55,7 +55,7 @@ class ZkSession:
         """Release the terminal as far as it still listens, and end the connection."""
         self._dialogue.close()
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:
         """See drivers.base.Session. A session that has lasted for weeks is renewed here."""
         self._dialogue.renew()
         serial = self._option("~SerialNumber")
@@ -64,6 +64,8 @@ class ZkSession:
             raise Unsupported(
                 f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
             )
+        if known is not None and known.serial == serial:
+            return known
         return Identity(
             serial=serial,
             model=self._option("~DeviceName"),

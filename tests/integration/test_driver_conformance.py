@@ -127,6 +127,17 @@ def test_no_segmentation_of_the_stream_changes_what_is_read(
         assert session.read_sizes().records == count
 
 
+def test_another_terminal_at_a_known_address_is_noticed(driver: Driver, over: str) -> None:
+    """Its punches would be counted for the serial of the one that was taken off the wall."""
+    with (
+        running_terminal(transport=over) as running,
+        driver.open(running.as_configured()) as session,
+    ):
+        true = session.identify()
+        assert session.identify(true) == true
+        assert session.identify(replace(true, serial="GONE", model="GONE")) == true
+
+
 def test_it_reads_a_log_twice_in_one_session(driver: Driver, over: str) -> None:
     with (
         running_terminal(transport=over, records=50) as running,

@@ -57,7 +57,7 @@ class Wall:
         self.trip_s = 0.0
         self.sets: list[datetime] = []
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:
         return Identity(serial="W1")
 
     def read_sizes(self) -> Sizes:

@@ -67,7 +67,7 @@ class ScriptedTerminal:
             raise self.fails.pop(0)
         yield self
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:
         return Identity(serial=self.serial, model="Scripted")
 
     def read_clock(self) -> datetime:

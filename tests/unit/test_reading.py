@@ -70,7 +70,7 @@ class TailTerminal:
         while self.live:
             yield self.live.pop(0)
 
-    def identify(self) -> Identity:
+    def identify(self, known: Identity | None = None) -> Identity:
         return Identity(serial="TAIL1")
 
     def read_clock(self) -> datetime:
