@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,9 +17,10 @@ from attendance.errors import ConfigError
 from daemon.simulation import allow_open_files, punch_log, write_edge_settings
 
 if TYPE_CHECKING:
+    from drivers.switches import Switch
     from drivers.zk.simulator.fleet import Fleet
     from drivers.zk.simulator.model import SimulatedTerminal
-    from drivers.zk.simulator.switches import Settings, Switch
+    from drivers.zk.simulator.switches import Settings
 
 _EXAMPLES = """\
 examples:
@@ -26,6 +28,7 @@ examples:
   hadir simulate --terminals 4 --control-port 4400   four, on 4370 to 4373, at which punches can be made:
   hadir simulate --layout 22                         an AK3750: records of 22 bytes, no buffered reads
   hadir simulate --fleet 500 --punch-rate 50 --write-config edge.toml   500 of all kinds, in use
+  hadir simulate --push http://127.0.0.1:8081/ --serial CGKK204060001   one that dials in
   hadir simulate punch --control 127.0.0.1:4400 --terminal SIM0000000002 1001
 """
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -48,6 +51,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     from drivers.zk.simulator.switch_table import SWITCHES
+    from drivers.zk_push.switch_table import PUSH_SWITCHES
 
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -71,16 +75,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--list-switches", action="store_true", help="name every switch below and end")
     add("--json", action="store_true", help="print one JSON object a line")
     _add_fleet_options(parser)
-    groups = {switch.group: parser.add_argument_group(switch.group) for switch in SWITCHES}
-    for switch in SWITCHES:
+    _add_switches(parser, SWITCHES, "switches")
+    add = parser.add_argument_group("a terminal that dials in").add_argument
+    add(
+        "--push", metavar="URL", help="push to this address, as typed into the terminal, instead of listening"
+    )
+    add("--push-once", action="store_true", help="end when nothing waits; fail when that takes over a minute")
+    _add_switches(parser, PUSH_SWITCHES, "push_switches")
+
+
+def _add_switches(parser: argparse.ArgumentParser, switches: "Sequence[Switch]", dest: str) -> None:
+    groups = {switch.group: parser.add_argument_group(switch.group) for switch in switches}
+    for switch in switches:
         add = groups[switch.group].add_argument
         name, words = f"--{switch.name}", switch.words
         if switch.takes is None:
-            add(name, dest="switches", action="append_const", const=(switch, ""), help=words)
+            add(name, dest=dest, action="append_const", const=(switch, ""), help=words)
         else:
-            metavar = switch.takes.metavar
-            named = partial(_named, switch)
-            add(name, dest="switches", action="append", type=named, metavar=metavar, help=words)
+            metavar, named = switch.takes.metavar, partial(_named, switch)
+            add(name, dest=dest, action="append", type=named, metavar=metavar, help=words)
 
 
 def _named(switch: "Switch", text: str) -> "tuple[Switch, str]":
@@ -132,6 +145,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.fleet is not None:
         arguments.terminals = arguments.fleet
     _check(arguments)
+    if arguments.push is not None or arguments.push_switches or arguments.push_once:
+        return _push(arguments)
     chosen = settings(arguments.switches or ())
     layouts = cycle(_layouts(arguments))
     terminals = [_terminal(arguments, number, next(layouts), chosen) for number in range(arguments.terminals)]
@@ -165,10 +180,24 @@ def _serve(arguments: argparse.Namespace, fleet: "Fleet") -> int:
     return 0
 
 
+def _push(arguments: argparse.Namespace) -> int:
+    from daemon.simulated_push import People, PushRun, run_push
+
+    if arguments.push is None:
+        raise ConfigError("--push URL is missing: where to push to, such as http://127.0.0.1:8081/")
+    if arguments.switches or arguments.control_port is not None:
+        raise ConfigError("--push goes with the --push-... switches only, and without --control-port")
+    serials = [_serial(arguments.serial, number) for number in range(arguments.terminals)]
+    people = People(arguments.users, arguments.records, arguments.seed, _zone(arguments.timezone))
+    run = PushRun(arguments.push, serials, people, arguments.punch_rate or 0.0, once=arguments.push_once)
+    return run_push(run, arguments.push_switches or (), as_json=arguments.json)
+
+
 def _list_switches(*, as_json: bool) -> int:
     from drivers.zk.simulator.switch_table import SWITCHES
+    from drivers.zk_push.switch_table import PUSH_SWITCHES
 
-    for switch in SWITCHES:
+    for switch in (*SWITCHES, *PUSH_SWITCHES):
         takes = switch.takes.metavar if switch.takes else ""
         facts = {"switch": f"--{switch.name}", "takes": takes, "group": switch.group, "does": switch.words}
         named = f"--{switch.name} {takes}".rstrip()

@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 from urllib.parse import quote
+
+from drivers.zk_push.simulated_lines import FlagForm, LineForm, person_line, punch_line, wants_people
 
 _DRIFT: Final = timedelta(seconds=10)
 """A terminal sets its clock when it is further off than this."""
@@ -37,11 +39,16 @@ class Fault(Enum):
 
     RESET_BEFORE_REPLY = "the connection breaks after the server has it all, before its reply is read"
     CUT_BODY = "the connection breaks in the middle of the body"
+    REBOOT = "the terminal restarts in the middle of the body, and forgets how far it had got"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushFirmware:
-    """In what firmware differs. `base` is what a technician typed into the address field before /iclock/."""
+    """In what firmware differs. `base` is what a technician typed into the address field before /iclock/.
+
+    With `capacity` the oldest record goes when the log is full, sent or not; 0 is without end.
+    `bytes_per_s` is the speed of its line, 0 any. People are sent where TransFlag, read by `flags`, asks.
+    """
 
     push_version: str | None = "2.4.1"
     device_type: str = "att"
@@ -55,6 +62,10 @@ class PushFirmware:
     sets_clock: bool = True
     serial_in_results: bool = True
     batch: int = 100
+    lines: LineForm = LineForm.PLAIN
+    flags: FlagForm = FlagForm.NAMES
+    capacity: int = 0
+    bytes_per_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,10 @@ class Stored:
 
 @dataclass(kw_only=True, eq=False)
 class PushTerminal:
-    """One terminal; used by one thread, `punch` by any. `zone_hours` is what its clock is set by."""
+    """One terminal; used by one thread, `punch` by any. `zone_hours` is what its clock is set by.
+
+    `lost` counts records that went before any server had them; `resting`, once set, ends all rests.
+    """
 
     serial: str
     address: tuple[str, int]
@@ -77,12 +91,17 @@ class PushTerminal:
     tls: ssl.SSLContext | None = None
     timeout_s: float = 10.0
     faults: list[Fault] = field(default_factory=list)
+    resting: threading.Event = field(default_factory=threading.Event)
     registered: bool = field(init=False, default=False)
     options: dict[str, str] = field(init=False, default_factory=dict)
     log: list[Stored] = field(init=False, default_factory=list)
     discarded: int = field(init=False, default=0)
     results: list[tuple[str, int]] = field(init=False, default_factory=list)
+    lost: int = field(init=False, default=0)
     _position: int = field(init=False, default=0)
+    _gone: int = field(init=False, default=0)
+    _stored: int = field(init=False, default=0)
+    _unsent_people: list[bytes] = field(init=False, default_factory=list)
     _stamp: int = field(init=False, default=0)
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
 
@@ -91,17 +110,29 @@ class PushTerminal:
     def punch(self, pin: str, *, at: datetime | None = None, state: int = 0, verify: int = 1) -> None:
         """Store a punch; by its own clock unless `at` is given."""
         when = at or self.wall_clock
-        self.store(f"{pin}\t{when:%Y-%m-%d %H:%M:%S}\t{state}\t{verify}\t0\t0\t0".encode(), when)
+        with self._lock:
+            self._stored += 1
+            number = self._stored
+        self.store(punch_line(self.firmware.lines, number, pin, when, state, verify), when)
+
+    def enrol(self, pin: str, name: str) -> None:
+        """Enrol somebody, to be told of where the server asks for people."""
+        with self._lock:
+            self._unsent_people.append(person_line(pin, name, self.firmware.encoding))
 
     def store(self, line: bytes, when: datetime) -> None:
         """Store a line as it is."""
         with self._lock:
             self.log.append(Stored(compact(when), line))
+            if self.firmware.capacity and len(self.log) > self.firmware.capacity:
+                del self.log[0]
+                self.lost += self._position <= self._gone
+                self._gone += 1
 
     @property
     def waiting(self) -> int:
         """Records that no server has accepted."""
-        return len(self.log) - self._position
+        return self._gone + len(self.log) - max(self._position, self._gone)
 
     # --- its side of the protocol
 
@@ -109,7 +140,7 @@ class PushTerminal:
         """One round: handshake where it is due, then what waits, then a poll. Whether all of it succeeded."""
         if not self.registered and not self.handshake():
             return False
-        return self.upload() and self.poll()
+        return self.upload() and self.send_people() and self.poll()
 
     def handshake(self) -> bool:
         """Ask for options; whether the server let us in."""
@@ -130,7 +161,8 @@ class PushTerminal:
 
     def upload(self) -> bool:
         """Send everything that waits, batch by batch; False at the first that is not accepted."""
-        while batch := self.log[self._position : self._position + self.firmware.batch]:
+        while (found := self._batch())[1]:
+            start, batch = found
             body = b"".join(stored.line + self.firmware.newline for stored in batch)
             stamp = batch[-1].stamp
             status, reply = self._post("cdata", f"table=ATTLOG&Stamp={stamp}", body)
@@ -138,8 +170,30 @@ class PushTerminal:
                 self.discarded += len(batch)
             elif not self._accepted(status, reply, len(batch)):
                 return False
-            self._position += len(batch)
+            self._position = start + len(batch)
             self._stamp = stamp
+        return True
+
+    def _batch(self) -> tuple[int, list[Stored]]:
+        """What is due next, and how many records were ever stored before it."""
+        with self._lock:
+            start = max(self._position, self._gone)
+            first = start - self._gone
+            return start, self.log[first : first + self.firmware.batch]
+
+    def send_people(self) -> bool:
+        """Tell of those enrolled, where the server asks for people; whether it has them or did not ask."""
+        if not self._unsent_people or not wants_people(
+            self.firmware.flags, self.options.get("TransFlag", "")
+        ):
+            return True
+        with self._lock:
+            body = b"".join(line + self.firmware.newline for line in self._unsent_people)
+            count = len(self._unsent_people)
+        if not self._accepted(*self.send("OPERLOG", body), count):
+            return False
+        with self._lock:
+            del self._unsent_people[:count]
         return True
 
     def send(self, table: str, body: bytes, *, stamp: str = "9999") -> tuple[int, bytes]:
@@ -196,7 +250,7 @@ class PushTerminal:
         if self.firmware.stamps is Stamps.HONOUR and not given.isdigit():
             wanted = self._stamp
         after = (place for place, stored in enumerate(self.log) if stored.stamp > wanted)
-        self._position = next(after, len(self.log))
+        self._position = self._gone + next(after, len(self.log))
 
     def _accepted(self, status: int, reply: bytes, lines: int) -> bool:
         if status != http.client.OK or b"OK" not in reply:
@@ -223,7 +277,7 @@ class PushTerminal:
         try:
             if body is not None and self.faults:
                 return self._with_fault(connection, target, body, self.faults.pop(0))
-            connection.request(method, target, body=body, headers={"User-Agent": "iClock Proxy/1.09"})
+            connection.request(method, target, body=self._paced(body), headers=_headers(body))
             response = connection.getresponse()
             said = response.read()
         except (OSError, http.client.HTTPException):
@@ -233,9 +287,24 @@ class PushTerminal:
         self._see_date(response.getheader("Date"), response.getheader("Content-Type", ""))
         return response.status, said
 
+    def _paced(self, body: bytes | None) -> bytes | Iterable[bytes] | None:
+        """The body, at once or by the tenth of a second at the speed of the line."""
+        if body is None or not self.firmware.bytes_per_s:
+            return body
+        size = max(1, int(self.firmware.bytes_per_s / 10))
+        return self._slowly([body[at : at + size] for at in range(0, len(body), size)])
+
+    def _slowly(self, pieces: list[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            self.resting.wait(len(piece) / self.firmware.bytes_per_s)
+
     def _with_fault(
         self, connection: http.client.HTTPConnection, target: str, body: bytes, fault: Fault
     ) -> tuple[int, bytes]:
+        if fault is Fault.REBOOT:
+            self.registered = False
+            self._position = self._gone
         sent = body if fault is Fault.RESET_BEFORE_REPLY else body[: len(body) // 2]
         connection.putrequest("POST", target)
         connection.putheader("Content-Length", str(len(body)))
@@ -260,6 +329,11 @@ class PushTerminal:
             told += timedelta(hours=self.zone_hours)
             if abs(told - self.wall_clock) > _DRIFT:
                 self.wall_clock = told
+
+
+def _headers(body: bytes | None) -> dict[str, str]:
+    length = {} if body is None else {"Content-Length": str(len(body))}
+    return {"User-Agent": "iClock Proxy/1.09"} | length
 
 
 def compact(when: datetime) -> int:

@@ -9,14 +9,18 @@ import pytest
 
 from attendance.errors import ConfigError
 from daemon.main import main
+from drivers.switches import Switch
 from drivers.zk.simulator import faults
 from drivers.zk.simulator.faults import Fault
 from drivers.zk.simulator.firmware import KINDS, TFT, Firmware
 from drivers.zk.simulator.model import SimulatedTerminal
 from drivers.zk.simulator.oddities import Oddities
 from drivers.zk.simulator.switch_table import SWITCHES
-from drivers.zk.simulator.switches import Switch, settings
+from drivers.zk.simulator.switches import settings
 from drivers.zk.users import USER28
+from drivers.zk_push.simulator import Fault as PushFault
+from drivers.zk_push.simulator import PushFirmware
+from drivers.zk_push.switch_table import PERSONALITIES, PUSH_SWITCHES, push_settings
 
 PAGE = (Path(__file__).parents[2] / "docs/simulator.md").read_text(encoding="utf-8")
 
@@ -47,6 +51,16 @@ EXAMPLES = {
     "TEXT": "K40",
 }
 NAMED = {"transport": "udp", "empty-reply": "refused", "names": "gbk", "pin-width": "5"}
+
+PUSH_NAMED = {
+    "push-version": "1.0",
+    "push-stamps": "atoi",
+    "push-flags": "bits",
+    "push-encoding": "gbk",
+    "push-suffix": ".aspx",
+    "push-device-type": "acc",
+    "push-lines": "keyed",
+}
 
 
 def text_for(switch: Switch) -> str:
@@ -83,6 +97,32 @@ def test_a_switch_sets_what_it_says(switch: Switch) -> None:
         else:
             assert getattr(chosen, part)[name] == value
     assert chosen.faults == ()
+
+
+def test_every_trait_of_a_terminal_that_dials_in_has_a_switch() -> None:
+    """A new trait or fault needs a line in drivers/zk_push/switch_table.py; the path is the address's."""
+    there = {f"firmware.{each.name}" for each in fields(PushFirmware)} - {
+        "firmware.base",
+        "firmware.push_version",
+    }
+    assert there == {switch.sets for switch in PUSH_SWITCHES if switch.sets.startswith("firmware.")}
+    assert {switch.value for switch in PUSH_SWITCHES if switch.sets == "fault"} == set(PushFault)
+    for name, kind in PERSONALITIES.items():
+        assert push_settings([(PUSH_SWITCHES[0], name)]).firmware == kind
+
+
+@pytest.mark.parametrize("switch", PUSH_SWITCHES, ids=lambda switch: switch.name)
+def test_a_switch_of_a_terminal_that_dials_in_sets_what_it_says(switch: Switch) -> None:
+    text = PUSH_NAMED.get(switch.name, "7")
+    chosen, value = push_settings([(switch, text)], "/kunci/iclock/"), switch.read(text)
+    assert chosen.firmware.base == "/kunci/iclock/"
+    if switch.sets == "fault":
+        assert chosen.faults == (value,)
+    elif switch.sets.startswith("firmware."):
+        assert getattr(chosen.firmware, switch.sets.removeprefix("firmware.")) == value
+        assert chosen.firmware != PushFirmware(base="/kunci/iclock/")
+    elif switch.sets != "personality":
+        assert getattr(chosen, switch.sets) == value
 
 
 def test_switches_add_up_and_the_last_of_two_counts() -> None:
@@ -127,10 +167,10 @@ def test_a_value_that_is_none_is_refused_with_what_is_right(name: str, text: str
 def test_the_page_has_every_switch_in_the_words_of_its_help() -> None:
     rows = [
         f"| `--{switch.name}{f' {switch.takes.metavar}' if switch.takes else ''}` | {switch.words} |"
-        for switch in SWITCHES
+        for switch in (*SWITCHES, *PUSH_SWITCHES)
     ]
     assert [line for line in PAGE.splitlines() if line.startswith("| `--")] == rows
-    for group in {switch.group for switch in SWITCHES}:
+    for group in {switch.group for switch in (*SWITCHES, *PUSH_SWITCHES)}:
         assert f"\n### {group[0].upper()}{group[1:]}\n" in PAGE
 
 
@@ -138,7 +178,7 @@ def test_the_program_lists_every_switch(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["simulate", "--list-switches", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(each["switch"], each["group"]) for each in told] == [
-        (f"--{switch.name}", switch.group) for switch in SWITCHES
+        (f"--{switch.name}", switch.group) for switch in (*SWITCHES, *PUSH_SWITCHES)
     ]
     assert main(["simulate", "--list-switches"]) == 0
     assert "--lose RATE[:SEED]" in capsys.readouterr().out

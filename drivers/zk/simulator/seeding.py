@@ -46,9 +46,20 @@ def fill_log(
     more than twice a day. A terminal without people gets none. Oddities alter some, so that only
     duplicates make the log longer.
     """
-    people = [user.pin for user in terminal.users()]
+    punches = past_punches([user.pin for user in terminal.users()], count, seed=seed, last_day=last_day)
+    for is_raw, entries in groupby(
+        odd(punches, oddities, terminal.firmware, seed=seed), lambda entry: isinstance(entry, bytes)
+    ):
+        if is_raw:
+            terminal.load(b"".join(entry for entry in entries if isinstance(entry, bytes)))
+        else:
+            terminal.remember(entry for entry in entries if isinstance(entry, RawPunch))
+
+
+def past_punches(people: list[str], count: int, *, seed: int, last_day: date) -> list[RawPunch]:
+    """So many punches of these pins on working days up to and including `last_day`; none where nobody is."""
     if not people or count <= 0:
-        return
+        return []
     a_day = max(2, math.ceil(count / len(people) / MOST_DAYS))
     days = list(islice(_working_days_back(last_day), math.ceil(count / len(people) / a_day)))
     chance = random.Random(seed)
@@ -57,13 +68,7 @@ def fill_log(
         for day in reversed(days)
         for made in sorted(_day(day, people, a_day, chance), key=lambda made: made.wall_time)
     ]
-    for is_raw, entries in groupby(
-        odd(punches[-count:], oddities, terminal.firmware, seed=seed), lambda entry: isinstance(entry, bytes)
-    ):
-        if is_raw:
-            terminal.load(b"".join(entry for entry in entries if isinstance(entry, bytes)))
-        else:
-            terminal.remember(entry for entry in entries if isinstance(entry, RawPunch))
+    return punches[-count:]
 
 
 def _working_days_back(last_day: date) -> Iterator[date]:

@@ -1,12 +1,15 @@
-"""The switches of a simulated terminal, group by group."""
+"""The switches of a simulated terminal, group by group; the one list of them.
+
+A test compares it with the fields of `Firmware`, `SimulatedTerminal` and `Oddities` and with the faults.
+"""
 
 from datetime import timedelta
 from typing import Final
 
+from drivers.switches import Switch, decimal, made_of, matching, one_of, whole
 from drivers.zk.operations import CODE_FIRST, OPERATOR_FIRST
 from drivers.zk.simulator import faults
 from drivers.zk.simulator.firmware import SIZES_BYTES, EmptyReply
-from drivers.zk.simulator.switches import Switch, decimal, made_of, matching, one_of, whole
 from drivers.zk.users import USER_LAYOUTS
 
 NETWORK: Final = "between terminal and client"
