@@ -264,8 +264,8 @@ def _records(row: Row, layout: Layout, choices: Choices, strange: set[str]) -> I
     if row.fault:
         yield _bad(row, row.fault)
         return
-    pin = _cell(row, layout.columns, "pin").removeprefix("'")
-    name = read_pin(pin.encode())
+    pin = _cell(row, layout.columns, "pin")
+    name = read_pin((pin.removeprefix("'") if layout.heading else pin).encode())
     try:
         wall_time = _moment(row, layout, choices)
     except NoTime as error:

@@ -5,16 +5,18 @@ one after the other; a decoder that is missing here is found by test_every_decod
 """
 
 import io
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from attendance.errors import AttendanceError
+from attendance.punch import Source
 from config.load import check_edge, load_central
 from drivers.file.dates import Order
 from drivers.file.driver import FileSession
@@ -34,10 +36,19 @@ from drivers.zk_push.lines import decode_text, read_attlog, read_operlog, read_t
 from drivers.zk_push.options import read_info, read_options
 from drivers.zk_push.receiver import HttpBody
 from drivers.zk_push.replies import endpoint, parse_query, read_results, serial_in
+from made import facts, made_punch
 from scoring.policy import load_policy
 from sync.arrivals import read as read_arrival
 from sync.central.load_csv import Columns, read_rows
-from sync.envelope import Receipt
+from sync.envelope import (
+    Batch,
+    EdgeState,
+    Receipt,
+    TerminalHealth,
+    WireBadRecord,
+    WireCoverage,
+    wire_punch,
+)
 from terminals import some_terminal
 
 Decoder = Callable[[bytes], object]
@@ -154,6 +165,22 @@ def _arrival(kind: str) -> Decoder:
     return lambda raw: read_arrival(f"hadir/v1/setda-01/up/{kind}", raw, NOW)
 
 
+def _one_value_changed(raw: bytes) -> object:
+    """A batch that was right, with one of its values replaced: the first bytes say which, and by what."""
+    batch = json.loads(SEEDS["wire"][0])
+    place: Any = batch
+    for number in raw[:3]:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = keys[number % len(keys)]
+        if number >= 128 or not (isinstance(place[key], dict | list) and place[key]):
+            text = decode_text(raw[4:])
+            others: tuple[Any, ...] = (None, -1, 2**70, 1e300, True, [], {}, [1], "x" * 300, text)
+            place[key] = others[raw[3] % len(others) if len(raw) > 3 else 0]
+            break
+        place = place[key]
+    return read_arrival("hadir/v1/setda-01/up/punches", json.dumps(batch).encode(), NOW)
+
+
 def _receipt(raw: bytes) -> None:
     with suppress(ValidationError):
         Receipt.model_validate_json(raw)
@@ -198,6 +225,7 @@ GROUPS: Final[Mapping[str, Mapping[str, Decoder]]] = {
     "file": {"lines": _file},
     "wire": {
         "punches": _arrival("punches"),
+        "one value changed": _one_value_changed,
         "state": _arrival("state"),
         "terminals": _arrival("terminals/lobi"),
         "receipt": _receipt,
@@ -225,8 +253,18 @@ SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
         "PIN\tDate/Time\n9\t05/13/26 07:30\n".encode("utf-16"),
     ),
     "wire": (
-        b'{"v":1,"edge":"setda-01","stream":"' + b"0" * 32 + b'","number":1,"terminals":{},"punches":[]}',
-        b'{"v":1,"terminal":"lobi","state":"online","at":"2026-01-05T00:30:00Z"}',
+        Batch(
+            edge="setda-01",
+            stream="0" * 32,
+            number=1,
+            terminals={"lobi": facts("S1")},
+            punches=(wire_punch(made_punch(1, serial="S1")),),
+            bad=(WireBadRecord(serial="S1", terminal="lobi", raw="00", reason="x", source=Source.LOG),),
+            coverage=(WireCoverage(serial="S1", terminal="lobi", until=NOW, records=1),),
+        ).to_bytes(),
+        TerminalHealth(terminal="lobi", state="online", at=NOW, serial="S1").to_bytes(),
+        EdgeState(edge="setda-01", state="online", at=NOW).to_bytes(),
+        Receipt(edge="setda-01", stream="0" * 32, committed=((1, 2),)).to_bytes(),
     ),
     "settings": (
         b'[edge]\nid = "a"\n[[terminal]]\nid = "b"\nhost = "c"\n',
