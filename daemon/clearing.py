@@ -41,6 +41,10 @@ AGAIN_AFTER: Final = timedelta(hours=1)
 """A policy that could not clear tries again after this: each try reads the whole log."""
 
 
+NOT_KNOWN: Final = "whether its log was cleared is not known"
+"""So begins the text of the DeviceError after which only the next contact tells."""
+
+
 class NotCleared(AttendanceError):
     """The log is as it was; the text names the condition that failed."""
 
@@ -205,11 +209,12 @@ class Clearing:
             self._outbox.clearings.drop(self._settings.id, mark.serial)
             raise NotCleared(str(error)) from error
         except DeviceError as error:
-            if sent:
-                self._tell(f"whether its log was cleared is not known: {error}; the next contact tells")
-            else:
+            if not sent:
                 self._outbox.clearings.drop(self._settings.id, mark.serial)
-            raise
+                raise
+            text = f"{NOT_KNOWN}: {error}; the next contact tells"
+            self._tell(text)
+            raise type(error)(text) from error
 
     def _hold_still(self, stack: ExitStack, session: Session, longest: timedelta) -> None:
         """Where the terminal will not be held still, the last look is all there is."""

@@ -79,6 +79,7 @@ def _cleared(settings: "EdgeConfig", terminal: str, patience_s: float) -> dict[s
     from attendance.clock import SystemClock
     from attendance.errors import OutboxInUse
     from daemon.clear_orders import ClearOrder, ClearOrders, clear_spool
+    from daemon.clearing import NOT_KNOWN
     from daemon.edge import OUTBOX_FILE
     from sync.outbox import Outbox
 
@@ -105,8 +106,8 @@ def _cleared(settings: "EdgeConfig", terminal: str, patience_s: float) -> dict[s
         spool.withdraw(job)
         raise
     if "error" in answer:
-        raise (ConfigError if answer["usage"] else AttendanceError)(
-            f"{terminal} is not cleared: {answer['error']}"
-        )
+        error = str(answer["error"])
+        said = f"{terminal}: " if error.startswith(NOT_KNOWN) else f"{terminal} is not cleared: "
+        raise (ConfigError if answer["usage"] else AttendanceError)(said + error)
     found: dict[str, Any] = answer["result"]
     return found

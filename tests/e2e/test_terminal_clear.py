@@ -12,7 +12,8 @@ import pytest
 
 from config.load import load_edge
 from daemon.clear_orders import ClearOrder, clear_spool
-from drivers.zk.simulator.faults import OneClient
+from drivers.zk.commands import Command
+from drivers.zk.simulator.faults import LoseReply, OneClient
 from program import eventually, run_hadir, running_hadir, write_edge
 from sync.envelope import Receipt
 from sync.outbox import Outbox
@@ -71,6 +72,19 @@ def test_what_the_centre_has_is_cleared_where_no_edge_runs(site: Site) -> None:
     assert (code, err) == (0, "")
     assert facts == {"terminal": "lobi", "serial": "SIM0000000001", "records": RECORDS}
     assert site.records == 0
+
+
+def test_a_lost_reply_is_told_as_what_it_is_and_the_next_command_finds_out(site: Site) -> None:
+    """Told "not cleared", a technician would clear it again."""
+    site.acknowledge()
+    site.running.server.faults = [LoseReply(Command.CLEAR_ATTLOG)]
+    code, _, err = site.clear("--yes")
+    assert (code, err.count("\n"), site.records) == (1, 1, 0)
+    assert err.startswith("hadir: lobi: whether its log was cleared is not known")
+    site.running.server.faults = []
+    code, _, err = site.clear("--yes")
+    assert (code, site.running.terminal.clearings) == (1, 1)
+    assert "had been cleared before, and the reply was lost" in err
 
 
 def test_an_edge_that_listens_clears_at_a_command_and_reads_on(site: Site, tmp_path: Path) -> None:

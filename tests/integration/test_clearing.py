@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clearing import RECORDS, SERIAL, Build, Hooked, Site, sites
+from attendance.errors import DeviceTimeout
+from attendance.terminal import Sizes
+from clearing import RECORDS, SERIAL, Build, Hooked, Site, nothing, sites
 from daemon.clearing import Clearing, NotCleared
 from drivers.table import driver_named
 from drivers.zk.commands import Command
@@ -43,7 +45,9 @@ def test_a_full_log_that_the_centre_has_is_cleared_and_told_once(build: Build, k
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_after_a_clear_reading_begins_anew_and_covers_what_it_reads(build: Build, kind: str) -> None:
+def test_after_a_clear_reading_begins_anew_and_covers_what_it_reads(
+    build: Build, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """With the old cursor the first punches after it would be passed over, or the day never be covered."""
     site = build(firmware=KINDS[kind])
     site.read_and_acknowledge()
@@ -55,6 +59,9 @@ def test_after_a_clear_reading_begins_anew_and_covers_what_it_reads(build: Build
     coverage = [mark for batch in site.batches() for mark in batch.coverage]
     assert (coverage[0].records, coverage[-1].records) == (RECORDS, 3)
     assert site.terminal.clearings == 1
+    # Nobody else is suspected of it.
+    assert {one.kind for one in site.events_of_hadir()} == {"log_cleared"}
+    assert "log_changed" not in {getattr(record, "action", "") for record in caplog.records}
 
 
 def test_a_command_clears_whatever_the_policy_and_the_fill(build: Build) -> None:
@@ -90,6 +97,28 @@ def test_a_terminal_that_lets_people_punch_while_held_loses_no_punch(build: Buil
     site.poll()
     assert site.terminal.record_count == 0
     assert late.isoformat() in site.walls()
+
+
+def test_a_punch_told_before_the_reply_is_kept_even_if_nothing_can_be_asked_after_it(build: Build) -> None:
+    site = build(firmware=replace(TFT, locks=False))
+    site.read_and_acknowledge()
+    late = START.replace(day=9)
+
+    def lost(_sizes: object = None) -> Sizes:
+        raise DeviceTimeout("no answer")
+
+    def punch_and_fall_silent(session: ZkSession) -> None:
+        site.terminal.punch("1007", at=late)
+        session.read_sizes = lost  # type: ignore[method-assign]
+
+    Hooked.before_clear = staticmethod(punch_and_fall_silent)
+    with pytest.raises(DeviceTimeout):
+        site.poll()
+    assert late.isoformat() in site.walls()
+    assert site.mark is not None
+    Hooked.before_clear = staticmethod(nothing)
+    site.poll()
+    assert (site.mark, site.terminal.clearings, len(site.cleared_events())) == (None, 1, 1)
 
 
 def test_people_cannot_punch_between_the_last_look_and_the_command(build: Build) -> None:

@@ -91,7 +91,11 @@ class Site:
         return [Batch.model_validate_json(one.payload) for one in self.outbox.batches([(1, 10**6)], 10**6)]
 
     def cleared_events(self) -> list[WireEvent]:
-        return [one for batch in self.batches() for one in batch.events if one.kind == "log_cleared"]
+        return [one for one in self.events_of_hadir() if one.kind == "log_cleared"]
+
+    def events_of_hadir(self) -> list[WireEvent]:
+        """The terminal's own operation log may tell of the same."""
+        return [one for batch in self.batches() for one in batch.events if one.source == "hadir"]
 
     def walls(self) -> set[str]:
         return {punch.wall for batch in self.batches() for punch in batch.punches}
