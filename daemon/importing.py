@@ -103,9 +103,10 @@ class ImportResult:
         self.read += len(page)
         self.bad_lines += len(bad)
         self.bad += [BadLine(one.position, one.reason) for one in bad[: MOST_TOLD - len(self.bad)]]
-        times = [punch.wall_time.isoformat() for punch in page]
-        self.first = min((one for one in (self.first, *times) if one), default=None)
-        self.last = max((one for one in (self.last, *times) if one), default=None)
+        if page:
+            first, last = min(one.wall_time for one in page), max(one.wall_time for one in page)
+            self.first = min(self.first or "9", first.isoformat())
+            self.last = max(self.last or "", last.isoformat())
 
 
 class Importer:
@@ -119,7 +120,7 @@ class Importer:
     def run(self, stream: BinaryIO, order: ImportOrder) -> ImportResult:
         """Import one file; what is counted is on disk when this returns.
 
-        Raises ConfigError for an order that names nothing, DataError for a file that cannot be used
+        Raises ConfigError where no serial number is known, DataError for a file that cannot be used
         or is another terminal's, OutboxError. After an OutboxError a part may be in: import again.
         """
         try:
@@ -128,7 +129,7 @@ class Importer:
             raise DataError(f"{order.file}: {error}") from None
 
     def _run(self, stream: BinaryIO, order: ImportOrder) -> ImportResult:
-        settings = terminal_named(self._settings, order.terminal)
+        settings = self._known_terminal(order.terminal)
         device = self._settings.device(settings)
         keeper = Keeper(settings, device, self._outbox, self._clock)
         session = FileSession(stream, order.file, order.choices(device.encoding))
@@ -156,6 +157,15 @@ class Importer:
             result.warnings.append(f"words that are no state or verification: {words}; taken as none")
         self._tell(result, order)
         return result
+
+    def _known_terminal(self, name: str) -> TerminalSettings:
+        """Raises DataError: whoever handed the file in has the terminal in its own settings."""
+        try:
+            return terminal_named(self._settings, name)
+        except ConfigError:
+            raise DataError(
+                f"the edge that runs does not know terminal {name} yet: restart it to read its settings anew"
+            ) from None
 
     def _take(self, keeper: Keeper, session: FileSession, result: ImportResult) -> None:
         items = iter(session.read_log())

@@ -4,7 +4,9 @@ import json
 import os
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,20 @@ def test_a_job_that_was_handed_in_before_a_crash_is_done_by_the_next_edge(tmp_pa
         assert outbox.queued() == 0
         Imports(load_edge(config), outbox, SystemClock()).work_off()
         assert outbox.queued() == 30
+
+
+def test_a_terminal_that_the_running_edge_has_not_read_of_yet_is_told(tmp_path: Path) -> None:
+    """The file was edited, the service was not restarted."""
+    before = load_edge(edge_toml(tmp_path))
+    after = edge_toml(tmp_path, lobi='driver = "file"\n[[terminal]]\nid = "pustu"\ndriver = "file"')
+    with Outbox(tmp_path / "state" / "outbox.db", edge="setda-01") as outbox, ThreadPoolExecutor(1) as pool:
+        stop = threading.Event()
+        edge = pool.submit(Imports(before, outbox, SystemClock()).run, stop)
+        code, told = refused(after, stick(tmp_path, attlog()), "--serial", SERIAL, terminal="pustu")
+        stop.set()
+        edge.result()
+    assert code == 1
+    assert "does not know terminal pustu yet: restart it" in told
 
 
 def test_an_outbox_that_is_kept_busy_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
