@@ -16,6 +16,9 @@ _BELIEVED: Final = {Source.LOG: 0, Source.FILE: 1, Source.PUSH: 2, Source.LIVE: 
 _NEAREST: Final = {Source.LIVE: 0, Source.PUSH: 1, Source.LOG: 2, Source.FILE: 3}
 """Which of several copies with the shown codes is shown: the one nearest to the moment."""
 
+_NO_CODES: Final = (0, 255, 0)
+"""Verify, state and work code of a copy that says nothing of them."""
+
 Identity = tuple[str, str, str, str]
 """local_date, terminal serial, pin, local_time: the order of the table's primary key."""
 
@@ -89,8 +92,10 @@ def whole_seconds(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(microsecond=0)
 
 
-def _believed(copy: Copy) -> tuple[int, int, int, int]:
-    return (_BELIEVED[Source(copy.source)], copy.state_code, copy.verify_code, copy.work_code)
+def _believed(copy: Copy) -> tuple[bool, int, int, int, int]:
+    """An export without columns for the codes must not cover what another way said."""
+    silent = copy.source == Source.FILE and copy.codes == _NO_CODES
+    return (silent, _BELIEVED[Source(copy.source)], copy.state_code, copy.verify_code, copy.work_code)
 
 
 def _preference(copy: Copy) -> tuple[bool, str, str, datetime, float, str, str, str]:

@@ -35,6 +35,13 @@ def test_of_differing_copies_the_one_nearer_to_the_terminals_own_log_is_believed
     assert (row.codes, row.direction, row.flags) == ((15, 1, 0), "out", [Flag.CODES_DIFFER.value])
 
 
+@pytest.mark.parametrize("other", [Source.LOG, Source.PUSH, Source.LIVE])
+def test_an_export_without_codes_never_covers_what_another_way_said(other: Source) -> None:
+    """Else a stick without the columns would turn everybody's in and out into "unknown"."""
+    row = shown(merge([copy(Source.FILE, (0, 255, 0)), copy(other, (1, 1, 0))]))
+    assert (row.codes, row.source) == ((1, 1, 0), other.value)
+
+
 def test_of_differing_copies_of_one_way_the_lowest_state_then_verify_then_work_code_is_shown() -> None:
     copies = [copy(Source.LOG, codes) for codes in [(1, 1, 0), (15, 0, 0), (4, 0, 9), (4, 0, 2)]]
     assert shown(merge(copies)).codes == (4, 0, 2)
