@@ -31,7 +31,7 @@ SAMPLE: Final = 4000
 """Punches, spread over a file, that are looked up under the serial numbers of other terminals."""
 
 FEW: Final = 3
-"""So many punches may be the same at two terminals by chance."""
+"""So many punches, or one in a hundred, may be the same at two terminals by chance."""
 
 _CHUNK: Final = 1 << 20
 
@@ -227,7 +227,7 @@ class Importer:
         here = keeper.count_known(serial, sample)
         for other in sorted(others):
             there = keeper.count_known(other, sample)
-            if there > max(FEW, here):
+            if there > max(FEW, here, len(sample) // 100):
                 raise DataError(
                     f"{there} of {len(sample)} punches looked at are known of terminal {other}"
                     f"{self._known_as(other)}, and {here} of {serial}: it is another terminal's file"

@@ -163,6 +163,14 @@ def test_punches_that_are_known_of_another_terminal_are_refused_under_any_name(t
     assert f"30 of 30 punches looked at are known of terminal {SERIAL} (known as lobi)" in told
 
 
+def test_a_few_punches_in_common_are_chance(tmp_path: Path) -> None:
+    """Two terminals of different offices have the same pins: now and then the same second, too."""
+    config = edge_toml(tmp_path)
+    imported(config, stick(tmp_path, attlog(count=3)), "--serial", SERIAL)
+    other = imported(config, stick(tmp_path, attlog(count=30)), "--serial", "OTHER0000009", terminal="aula")
+    assert other["new"] == 30
+
+
 def test_rows_of_a_central_export_go_to_their_own_terminal_only(tmp_path: Path) -> None:
     rows = "".join(f"{n};2026-01-05 07:30:{n:02};{'AAA111' if n % 2 else 'BBB222'}\n" for n in range(1, 21))
     config, file = edge_toml(tmp_path), stick(tmp_path, "PIN;Waktu;SN\n" + rows, "scanlog.csv")
