@@ -86,13 +86,24 @@ async function zklib() {
   await print(facts);
 }
 
-// A session for each question: it takes the ACK that closes a transfer for the answer to the next.
+// A port that nobody has at the moment.
+function freePort() {
+  return new Promise((resolve) => {
+    const socket = require('dgram').createSocket('udp4');
+    socket.bind(0, () => {
+      const { port } = socket.address();
+      socket.close(() => resolve(port));
+    });
+  });
+}
+
+// A session, and a port of ours, for each question: it takes the ACK that closes a transfer for the answer to
+// the next request, and so the answer to EXIT would come to the session after.
 async function askZklib(name) {
   const terminal = new (require('zklib'))({
     ip: host,
     port: Number(port),
-    // It must be given one that is true, so no 0.
-    inport: Number(process.env.INPORT),
+    inport: await freePort(),
     timeout: TIMEOUT_MS,
     attendanceParser: 'v6.60',
   });

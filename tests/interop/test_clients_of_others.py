@@ -7,7 +7,6 @@ the clients, from locks, into .interop/ and runs this.
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,18 +48,8 @@ def command(client: str, mode: str, running: Running) -> list[str]:
     return [node, str(HERE / "read.js"), client, mode, *where]
 
 
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def environment() -> dict[str, str]:
-    return os.environ | {
-        "TZ": "UTC",
-        "NODE_PATH": str(INSTALLED / "node_modules"),
-        "INPORT": str(free_udp_port()),
-    }
+    return os.environ | {"TZ": "UTC", "NODE_PATH": str(INSTALLED / "node_modules")}
 
 
 def read_whole(client: str, running: Running, folder: Path) -> dict[str, object]:
