@@ -46,6 +46,7 @@ class Sizes:
     users: int | None = None
     records: int | None = None
     record_capacity: int | None = None
+    operations: int | None = None
 
 
 class Privilege(StrEnum):

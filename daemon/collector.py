@@ -13,9 +13,11 @@ from attendance.terminal import Identity
 from attendance.timekeeping import ClockReading
 from config.model import TerminalSettings
 from daemon.backoff import delay
+from daemon.capacity import Filling
 from daemon.clearing import Clearing
 from daemon.clocks import ClockRules, TerminalClock
 from daemon.keeper import Keeper
+from daemon.operations import OperationLog
 from daemon.reading import Contact, Reader
 from daemon.turns import Line
 from drivers.base import CanListen, Session
@@ -50,6 +52,8 @@ class Collector:
             settings, line.terminal, rules or ClockRules(), self._keeper, clock
         )
         self._clearing = Clearing(settings, self._keeper, outbox, clock)
+        self._operations = OperationLog(settings.id, line.terminal.zone, self._keeper)
+        self._filling = Filling(settings.id, self._keeper)
         self._report = report
         self._clock = clock
         self._due = threading.Event()
@@ -134,6 +138,7 @@ class Collector:
                 "record" if new == 1 else "records",
                 extra={"action": "collected", "terminal": self.id},
             )
+        self._operations.read(session, contact.identity.serial, contact.sizes, contact.at)
         self._clearing.after_poll(session, contact.identity.serial, contact.sizes)
         return new
 
@@ -187,6 +192,7 @@ class Collector:
             _log.info("terminal %s is back", self.id, extra={"action": "terminal_back", "terminal": self.id})
         self._failures = 0
         self._last = contact
+        filling = self._filling.look(contact.identity.serial, contact.sizes, contact.at)
         self._report(
             TerminalHealth(
                 terminal=self.id,
@@ -198,6 +204,9 @@ class Collector:
                 last_seen_at=contact.at,
                 clock_offset_s=contact.offset_s,
                 clock_state=_clock_state(contact.clock.last),
+                reading=self._reader.mode,
+                records_per_day=filling.records_per_day,
+                days_left=filling.days_left,
                 records=contact.sizes.records,
                 capacity=contact.sizes.record_capacity,
             )

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from attendance.clock import Clock
+from attendance.event import EventSource, RawOperation, TerminalEvent
 from attendance.punch import BadRecord, RawPunch
 from config.model import EdgeConfig, TerminalSettings
 from daemon.keeper import Keeper
+from daemon.operations import meaning, tell_tampering
 from daemon.push_memory import PushMemory
 from drivers.zk_push.desk import Upload
 from drivers.zk_push.lines import Operation
@@ -30,22 +32,6 @@ SILENT_AFTER: Final = timedelta(minutes=5)
 
 REPORT_EVERY: Final = timedelta(seconds=30)
 """Health that has not changed is told again after this."""
-
-TAMPER: Final[Mapping[int, str]] = {
-    13: "all data cleared",
-    21: "clock set",
-    22: "reset to factory settings",
-    23: "attendance records deleted",
-    24: "administrators' rights removed",
-    38: "backup made",
-    39: "backup put back: an old log may lie over the new one",
-    43: "records deleted after a download by USB",
-    80: "communication key changed",
-    81: "device number changed",
-    82: "address of its push server changed",
-    83: "port of its push server changed",
-}
-"""Operations that can hide or move punches, by the terminals' own numbers."""
 
 
 @dataclass(slots=True)
@@ -135,7 +121,7 @@ class PushSite:
             self._put(self._callers[serial], serial, upload.records)
         caller = self._callers[serial].settings
         if upload.operations:
-            self._tell_operations(caller.id, self._memory.keep_operations(serial, upload.operations))
+            self._keep_operations(self._callers[serial], serial, upload.operations)
         if upload.users or upload.dropped:
             counts = {"users": len(upload.users)} if upload.users else {}
             _log.debug(
@@ -155,6 +141,17 @@ class PushSite:
                 "record" if new == 1 else "records",
                 extra={"action": "collected", "terminal": caller.settings.id},
             )
+
+    def _keep_operations(self, caller: _Caller, serial: str, operations: Sequence[Operation]) -> None:
+        """To the outbox first: what is only in the memory counts as told."""
+        zone = self._settings.device(caller.settings).zone
+
+        def event_of(one: Operation) -> TerminalEvent:
+            return meaning(_raw(one), EventSource.PUSH, zone)
+
+        caller.keeper.tell(serial, [event_of(one) for one in operations])
+        fresh = self._memory.keep_operations(serial, operations)
+        tell_tampering(caller.settings.id, [event_of(one) for one in fresh])
 
     # --- resume points and commands
 
@@ -205,17 +202,10 @@ class PushSite:
         if back:
             _log.info("terminal %s is back", name, extra={"action": "terminal_back", "terminal": name})
 
-    def _tell_operations(self, name: str, operations: Iterable[Operation]) -> None:
-        for one in operations:
-            if one.code in TAMPER:
-                _log.warning(
-                    "terminal %s: %s at %s by user %s",
-                    name,
-                    TAMPER[one.code],
-                    one.wall_time,
-                    one.operator or "(none)",
-                    extra={"action": "tamper", "terminal": name},
-                )
+
+def _raw(one: Operation) -> RawOperation:
+    values = tuple("" if value is None else str(value) for value in one.values)
+    return RawOperation(code=one.code, operator=one.operator, wall_time=one.wall_time, values=values)
 
 
 def _joined(before: PushFacts, now: PushFacts) -> PushFacts:
@@ -237,5 +227,6 @@ def _health(caller: _Caller, state: Literal["online", "unreachable"], now: datet
         last_seen_at=caller.seen_at,
         records=facts.records,
         capacity=facts.capacity,
+        reading="push",
         error=f"it has not called for {minutes} minutes" if state == "unreachable" else None,
     )

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import sha256
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from attendance.errors import Unsupported
+from attendance.event import EventKind, EventSource, TerminalEvent
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Identity, Sizes
 from attendance.timekeeping import OffsetAt, Offsets
 from daemon.keeper import Keeper
 from drivers.base import CanListen, CanReadTail, PreparedLog, Session
+from drivers.zk.layouts import UnknownLayout
+from sync.entry import MAX_RAW_BYTES
 from sync.outbox import TerminalMemory
 
 _log = logging.getLogger(__name__)
@@ -34,6 +37,10 @@ OVERLAP: Final = 16
 
 FAR_OFF: Final = timedelta(days=366)
 """A clock that is further off covers nothing."""
+
+_END_BYTES: Final = MAX_RAW_BYTES // 2
+_EVIDENCE_OF: Final = "evidence_of_layout"
+_SERIAL_TOLD: Final = "serial_told"
 
 PAGE: Final = 1600
 """Records read and made durable at a time; live punches that came meanwhile go in between."""
@@ -55,18 +62,33 @@ class Contact:
 
 
 class Reader:
-    """Reads one terminal's log into its keeper. `id_` spreads the daily proof; `zone` has its midnight."""
+    """Reads one terminal's log into its keeper. `id_` spreads the daily proof; `zone` has its midnight.
+
+    `mode` says whether only the log's end could be read when it was last read; None before.
+    """
 
     def __init__(self, id_: str, zone: ZoneInfo, keeper: Keeper) -> None:
         self._id = id_
         self._zone = zone
         self._keeper = keeper
         self._no_tail_told = False
+        self.mode: Literal["tail", "whole"] | None = None
 
     def read(self, session: Session, contact: Contact, started: datetime, *, whole: bool = False) -> int:
-        """Read what this poll has to; how many entries were new. Raises DeviceError, OutboxError."""
+        """Read what this poll has to; how many entries were new. Raises DeviceError, OutboxError.
+
+        Of a log that nobody can read its ends are kept as evidence, before UnknownLayout is raised.
+        """
+        try:
+            return self._read(session, contact, started, whole=whole)
+        except UnknownLayout as error:
+            self._keep_evidence(contact, error)
+            raise
+
+    def _read(self, session: Session, contact: Contact, started: datetime, *, whole: bool) -> int:
         memory = self._keeper.recall()
         if memory is not None and memory.serial != contact.identity.serial:
+            self._tell_serial(memory.serial, contact)
             memory = None
         moved = _moved(contact.sizes, memory)
         if isinstance(session, CanReadTail):
@@ -98,19 +120,21 @@ class Reader:
                 self._keeper.keep(contact.identity.serial, [item], contact.clock.now)
 
     def _read_prepared(self, session: Session, log: PreparedLog, task: "_Task") -> int:
-        first = 0 if task.whole else self._known_part(log, task.memory)
+        first = 0 if task.whole else self._known_part(log, task)
         offset_at = task.offset_at(from_start=first == 0)
         new = 0
         for start in range(first, log.records, PAGE):
             page = log.read(start, min(start + PAGE, log.records))
             new += self._keeper.keep(task.serial, page, offset_at)
             self.take_arrived(session, task.contact)
+        self.mode = "tail"
         digest = log.digest(max(0, log.records - OVERLAP), log.records).hex()
         self._conclude(task, log.records, digest, from_start=first == 0)
         return new
 
-    def _known_part(self, log: PreparedLog, memory: TerminalMemory | None) -> int:
+    def _known_part(self, log: PreparedLog, task: "_Task") -> int:
         """How many records at the log's start are those that were read before; 0 if that cannot be shown."""
+        memory = task.memory
         if memory is None or not memory.tail_digest or memory.records == 0:
             return 0
         if log.records >= memory.records:
@@ -123,6 +147,13 @@ class Reader:
             self._id,
             extra={"action": "log_changed", "terminal": self._id},
         )
+        if log.records >= memory.records and not _full(task.contact.sizes):
+            self._tell(
+                task.contact,
+                EventKind.LOG_CHANGED,
+                f"the first {memory.records} records are not the ones that were read: "
+                "cleared and filled again, put back from a backup, or renumbered",
+            )
         return 0
 
     def _read_whole(self, session: Session, task: "_Task") -> int:
@@ -132,10 +163,17 @@ class Reader:
             new += self._keeper.keep(task.serial, page, task.offset_at(from_start=True))
             total += len(page)
             self.take_arrived(session, task.contact)
+        self.mode = "whole"
         self._conclude(task, total, "", from_start=True)
         return new
 
     def _conclude(self, task: "_Task", records: int, digest: str, *, from_start: bool) -> None:
+        if task.memory is not None and records < task.memory.records:
+            self._tell(
+                task.contact,
+                EventKind.LOG_SHRANK,
+                f"the log held {task.memory.records} records and holds {records}: cleared, and not by hadir",
+            )
         before = task.memory.last_full_read_at if task.memory else None
         memory = TerminalMemory(
             serial=task.serial,
@@ -145,6 +183,38 @@ class Reader:
             tail_digest=digest,
         )
         self._keeper.conclude(memory, task.coverage(records) if from_start else None)
+
+    # --- what a person must see
+
+    def _tell(self, contact: Contact, kind: EventKind, detail: str) -> None:
+        event = TerminalEvent(kind=kind, source=EventSource.HADIR, at=contact.at, detail=detail)
+        self._keeper.tell(contact.identity.serial, [event])
+        _log.warning("terminal %s: %s", self._id, detail, extra={"action": kind.value, "terminal": self._id})
+
+    def _tell_serial(self, before: str, contact: Contact) -> None:
+        """Once for each change: the memory moves on only when the other machine has been read."""
+        change = f"{before} {contact.identity.serial}"
+        if self._keeper.memo(_SERIAL_TOLD) == change:
+            return
+        self._tell(
+            contact,
+            EventKind.SERIAL_CHANGED,
+            f"at this address answers {contact.identity.serial}, before it was {before}: "
+            "exchanged, lent, or another machine's address",
+        )
+        self._keeper.set_memo(_SERIAL_TOLD, change)
+
+    def _keep_evidence(self, contact: Contact, error: UnknownLayout) -> None:
+        """Both ends of a log that nobody can read; once a day at most, as it grows with every punch."""
+        today = f"{contact.identity.serial} {contact.at.astimezone(self._zone).date()}"
+        if not error.raw or self._keeper.memo(_EVIDENCE_OF) == today:
+            return
+        raw = error.raw
+        ends = raw if len(raw) <= 2 * _END_BYTES else raw[:_END_BYTES] + raw[-_END_BYTES:]
+        told = f"{contact.sizes.records} records" if contact.sizes.records is not None else "no count"
+        reason = f"unknown layout: both ends of {len(raw)} bytes, sha256 {sha256(raw).hexdigest()}, {told}"
+        self._keeper.keep(contact.identity.serial, [BadRecord(raw=ends, reason=reason, position=0)])
+        self._keeper.set_memo(_EVIDENCE_OF, today)
 
     def _tell_no_tail(self, error: Unsupported) -> None:
         if not self._no_tail_told:
@@ -187,7 +257,11 @@ def _moved(sizes: Sizes, memory: TerminalMemory | None) -> bool:
     if memory is None or not sizes.records or sizes.records != memory.records:
         return True
     # A full log writes over its oldest records, and the count stands still.
-    return sizes.record_capacity is not None and sizes.records >= sizes.record_capacity
+    return _full(sizes)
+
+
+def _full(sizes: Sizes) -> bool:
+    return bool(sizes.records and sizes.record_capacity and sizes.records >= sizes.record_capacity)
 
 
 def _long_ago(memory: TerminalMemory | None, now: datetime) -> bool:

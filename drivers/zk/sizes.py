@@ -77,6 +77,7 @@ class SizeTable:
             users=self.users if self.users >= 0 else None,
             records=self.records if self.records >= 0 else None,
             record_capacity=self.record_capacity if self.record_capacity > 0 else None,
+            operations=self.oplog if self.oplog >= 0 else None,
         )
 
 

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from attendance.clock import SystemClock
-from attendance.errors import Unsupported
+from attendance.errors import DeviceTimeout, Unsupported
 from attendance.punch import BadRecord, RawPunch, Source
 from attendance.terminal import Identity, Sizes, Terminal
 from attendance.timekeeping import ClockReading, Offsets, judge
 from config.model import TerminalSettings
 from daemon.keeper import Keeper
 from daemon.reading import OVERLAP, PAGE, Contact, Reader
+from drivers.zk.layouts import UnknownLayout
 from sync.envelope import Batch
 from sync.outbox import Outbox
 
@@ -240,3 +241,84 @@ def test_another_serial_is_another_log(bench: Bench, monkeypatch: pytest.MonkeyP
     """A lent machine at the same address, with as many records."""
     monkeypatch.setattr(bench.terminal, "identify", lambda: Identity(serial="LENT9"))
     assert bench.poll() == 4000
+
+
+# --- what a person must see --------------------------------------------------------------
+
+
+def seen(bench: Bench) -> list[tuple[str, str]]:
+    return [(event.kind, event.detail) for batch in bench.batches() for event in batch.events]
+
+
+def test_a_log_that_was_cleared_behind_our_back_is_told_once(bench: Bench) -> None:
+    """Who clears a log before it is read destroys evidence; that it happened must stay."""
+    bench.terminal.log = [punch(9000)]
+    bench.poll()
+    bench.poll()
+    assert seen(bench) == [("log_shrank", "the log held 4000 records and holds 1: cleared, and not by hadir")]
+
+
+def test_one_that_is_read_whole_only_is_told_of_too(outbox: Outbox) -> None:
+    bench = Bench(outbox, 30)
+    bench.terminal.no_tail = True
+    bench.poll()
+    assert bench.reader.mode == "whole"
+    bench.terminal.log = []
+    bench.poll()
+    assert [kind for kind, _ in seen(bench)] == ["log_shrank"]
+
+
+def test_another_log_of_the_same_length_is_told(bench: Bench) -> None:
+    bench.terminal.log = [punch(number, pin="7") for number in range(9000, 9000 + 4001)]
+    bench.poll()
+    assert [kind for kind, _ in seen(bench)] == ["log_changed"]
+    assert bench.reader.mode == "tail"
+
+
+def test_a_full_log_that_writes_over_its_oldest_is_no_tampering(outbox: Outbox) -> None:
+    bench = Bench(outbox, 50)
+    bench.terminal.capacity = 50
+    bench.poll()
+    bench.terminal.log = [*bench.terminal.log[1:], punch(9000)]
+    bench.poll()
+    assert seen(bench) == []
+
+
+def test_another_machine_at_the_address_is_told_once_even_if_it_cannot_be_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise DeviceTimeout("silent")
+
+    monkeypatch.setattr(bench.terminal, "identify", lambda: Identity(serial="LENT9"))
+    monkeypatch.setattr(bench.terminal, "prepare_log", broken)
+    for _ in range(2):
+        with pytest.raises(DeviceTimeout):
+            bench.poll()
+    ((kind, detail),) = seen(bench)
+    assert kind == "serial_changed"
+    assert "at this address answers LENT9, before it was TAIL1" in detail
+
+
+@pytest.mark.parametrize("size", [40, 511, 512, 513, 100_000])
+def test_a_log_that_nobody_can_read_leaves_its_ends_as_evidence_once_a_day(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Years later someone finds out what it was; an import of guesses could never be taken back."""
+    raw = bytes(number % 251 for number in range(size))
+
+    def unknown() -> None:
+        raise UnknownLayout("no known layout", raw=raw)
+
+    monkeypatch.setattr(bench.terminal, "prepare_log", unknown)
+    monkeypatch.setattr(bench.terminal, "read_log", unknown)
+    for hours in (0, 1, 2, 24):
+        bench.now += timedelta(hours=hours)
+        with pytest.raises(UnknownLayout):
+            bench.poll(whole=True)
+    (bad,) = [record for batch in bench.batches() for record in batch.bad]
+    ends = bytes.fromhex(bad.raw)
+    assert (ends[:40], ends[-40:], len(ends)) == (raw[:40], raw[-40:], min(size, 512))
+    assert f"{size} bytes" in bad.reason
+    assert sha256(raw).hexdigest() in bad.reason
+    assert bench.stored() == bench.made()
