@@ -50,8 +50,13 @@ def test_a_clock_that_is_off_and_steps_is_seen_at_the_centre(
             item.terminal.offset = timedelta(minutes=-10)
             stepped = ["clock_wrong", "clock_wrong", "clock_stepped"]
             eventually(lambda: sorted(kinds(database_url)) == sorted(stepped), what=_both(process, centre))
-            item.terminal.punch("1003")
-            eventually(lambda: _flagged(database_url), what=_both(process, centre))
+
+            def flagged() -> bool:
+                # Within a second of the change nobody can tell on which side a punch lies.
+                item.terminal.punch("1003")
+                return _flagged(database_url)
+
+            eventually(flagged, what=_both(process, centre))
             assert process.stop() == 0
     ((detail,),) = query(database_url, "SELECT detail FROM v1_terminal_event WHERE kind = 'clock_stepped'")
     assert "back by 42" in str(detail)
@@ -59,10 +64,10 @@ def test_a_clock_that_is_off_and_steps_is_seen_at_the_centre(
         str(row[0]) for row in query(database_url, "SELECT verdict FROM v1_clock ORDER BY measured_at")
     ]
     assert (verdicts[0], verdicts[-1]) == ("wrong_zone", "off")
-    ((state, offset, reading, records),) = query(
-        database_url, "SELECT clock_state, clock_offset_s, reading, records FROM v1_terminal"
+    ((state, offset, reading),) = query(
+        database_url, "SELECT clock_state, clock_offset_s, reading FROM v1_terminal"
     )
-    assert (state, reading, records) == ("off", "tail", 21)
+    assert (state, reading) == ("off", "tail")
     assert abs(float(str(offset)) + 600) < 3
 
 
@@ -117,9 +122,7 @@ def test_an_unsure_host_sets_no_clock_and_blames_none(broker: Mosquitto, tmp_pat
 
 def _flagged(url: str) -> bool:
     rows = query(url, "SELECT clock_offset_s, flags FROM v1_punch WHERE clock_offset_s IS NOT NULL")
-    return [("clock_off" in str(flags), abs(float(str(offset)) + 600) < 3) for offset, flags in rows] == [
-        (True, True)
-    ]
+    return any("clock_off" in str(flags) and abs(float(str(offset)) + 600) < 3 for offset, flags in rows)
 
 
 def _both(edge: Process, centre: Process) -> str:
