@@ -152,7 +152,7 @@ def test_a_size_table_that_tells_nothing_is_not_a_table_of_zeros() -> None:
 
 
 def test_a_count_below_zero_is_no_count() -> None:
-    assert SizeTable(users=-1, records=-1).as_sizes() == Sizes()
+    assert SizeTable(users=-1, records=-1, oplog=-1).as_sizes() == Sizes()
 
 
 def test_half_a_size_table_is_an_error() -> None:
@@ -164,4 +164,4 @@ def test_half_a_size_table_is_an_error() -> None:
 def test_size_tables_of_every_length_tell_the_same(length: int) -> None:
     table = SizeTable(users=3, records=58, record_capacity=100_000)
     assert SizeTable.from_bytes(table.to_bytes(length)) == table
-    assert table.as_sizes() == Sizes(users=3, records=58, record_capacity=100_000)
+    assert table.as_sizes() == Sizes(users=3, records=58, record_capacity=100_000, operations=table.oplog)
