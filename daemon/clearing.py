@@ -21,8 +21,8 @@ from attendance.event import EventKind, EventSource, TerminalEvent
 from attendance.punch import BadRecord, RawPunch
 from attendance.terminal import Sizes
 from config.model import TerminalSettings
+from daemon.continuity import OVERLAP, PAGE
 from daemon.keeper import Keeper
-from daemon.reading import OVERLAP, PAGE
 from daemon.wording import counted
 from drivers.base import CanClearLog, CanHoldStill, CanListen, CanReadTail, PreparedLog, Session
 from sync.entry import record_digest

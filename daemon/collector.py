@@ -18,8 +18,9 @@ from daemon.clearing import Clearing
 from daemon.clocks import ClockRules, TerminalClock
 from daemon.keeper import Keeper
 from daemon.operations import OperationLog
-from daemon.reading import Contact, Reader
+from daemon.reading import Reader
 from daemon.turns import Line
+from daemon.witness import Contact
 from drivers.base import CanListen, Session
 from sync.envelope import TerminalHealth, clean_text
 from sync.outbox import Outbox

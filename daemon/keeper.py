@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from attendance.clock import Clock
 from attendance.event import TerminalEvent
@@ -12,7 +11,7 @@ from attendance.terminal import Terminal
 from attendance.timekeeping import ClockReading, OffsetAt, nothing_known
 from config.model import TerminalSettings
 from sync.envelope import WireTerminal
-from sync.outbox import Outbox, TerminalMemory
+from sync.outbox import Coverage, Outbox, TerminalMemory
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +53,11 @@ class Keeper:
         """How many of these the outbox has under this serial, with the same codes."""
         return self._outbox.count_known(self._normalised(punch, serial, nothing_known) for punch in punches)
 
-    def conclude(self, memory: TerminalMemory, coverage: tuple[datetime, int] | None) -> None:
+    def remember(self, memory: TerminalMemory) -> None:
+        """Keep how far the terminal has been read; on disk when this returns."""
+        self._outbox.remember(self._settings.id, memory)
+
+    def conclude(self, memory: TerminalMemory, coverage: Coverage | None) -> None:
         """After the last record of a read: move the cursor, and say what the read covers."""
         self._outbox.put(self._settings.id, self._facts(memory.serial), (), coverage=coverage, memory=memory)
 
@@ -98,6 +101,10 @@ class Keeper:
             now=self._clock.now(),
             offset_at=offset_at,
         )
+
+    def doubts(self, page: Iterable[RawPunch | BadRecord]) -> bool:
+        """Whether records cannot be punches of which that was not known: a bad transfer, or evidence."""
+        return any(isinstance(item, BadRecord) and item.raw not in self._bad_told for item in page)
 
     def _tell_bad(self, record: BadRecord) -> None:
         """Once for each record: every whole read brings it again."""

@@ -5,24 +5,36 @@ before that are, by their digest, the ones that were read; anything else means a
 """
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from attendance.errors import Unsupported
-from attendance.event import EventKind, EventSource, TerminalEvent
+from attendance.errors import DeviceError, Unsupported
+from attendance.event import EventKind
 from attendance.punch import BadRecord, RawPunch
-from attendance.terminal import Identity, Sizes
-from attendance.timekeeping import OffsetAt, Offsets
+from attendance.terminal import Sizes
+from attendance.timekeeping import OffsetAt
+from daemon.continuity import (
+    OVERLAP,
+    PAGE,
+    Finding,
+    Follower,
+    Pages,
+    bad_of,
+    covered_since,
+    digest_of,
+    read_before,
+)
 from daemon.keeper import Keeper
+from daemon.witness import Contact, Witness
 from drivers.base import CanListen, CanReadTail, PreparedLog, Session
 from drivers.zk.layouts import UnknownLayout
-from sync.entry import MAX_RAW_BYTES
-from sync.outbox import TerminalMemory
+from sync.outbox import Coverage, TerminalMemory
 
 _log = logging.getLogger(__name__)
 
@@ -32,33 +44,14 @@ LOOK_EVERY: Final = timedelta(minutes=15)
 PROOF_SPREAD: Final = timedelta(hours=2)
 """The daily whole read comes within this time after midnight, for each terminal at its own moment."""
 
-OVERLAP: Final = 16
-"""Records before the known end whose digest shows that the log is still the one that was read."""
-
 FAR_OFF: Final = timedelta(days=366)
 """A clock that is further off covers nothing."""
 
-_END_BYTES: Final = MAX_RAW_BYTES // 2
-_EVIDENCE_OF: Final = "evidence_of_layout"
-_SERIAL_TOLD: Final = "serial_told"
+READINGS: Final = 3
+"""Most readings of records that cannot be punches: what reads otherwise each time proves nothing."""
 
-PAGE: Final = 1600
-"""Records read and made durable at a time; live punches that came meanwhile go in between."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """What one contact with a terminal showed. `clock` is its clock's history, measured just now."""
-
-    identity: Identity
-    sizes: Sizes
-    clock: Offsets
-    at: datetime
-
-    @property
-    def offset_s(self) -> float | None:
-        """The terminal's time minus the host's in seconds; None where its clock shows no date."""
-        return self.clock.last.offset_s if self.clock.last else None
+SAVE_EVERY: Final = 8
+"""Pages of a whole read after which its place is made durable, for the case of a power cut."""
 
 
 class Reader:
@@ -71,7 +64,9 @@ class Reader:
         self._id = id_
         self._zone = zone
         self._keeper = keeper
+        self._witness = Witness(id_, zone, keeper)
         self._no_tail_told = False
+        self._operations: int | None = None
         self.mode: Literal["tail", "whole"] | None = None
 
     def read(self, session: Session, contact: Contact, started: datetime, *, whole: bool = False) -> int:
@@ -82,27 +77,32 @@ class Reader:
         try:
             return self._read(session, contact, started, whole=whole)
         except UnknownLayout as error:
-            self._keep_evidence(contact, error)
+            self._witness.keep_unknown(contact, error)
             raise
 
     def _read(self, session: Session, contact: Contact, started: datetime, *, whole: bool) -> int:
         memory = self._keeper.recall()
         if memory is not None and memory.serial != contact.identity.serial:
-            self._tell_serial(memory.serial, contact)
+            self._witness.serial_changed(memory.serial, contact)
             memory = None
-        moved = _moved(contact.sizes, memory)
+        moved = _moved(contact.sizes, memory) or contact.sizes.operations != self._operations
+        new = self._read_due(session, _Task(contact, memory, started, whole=whole), moved=moved)
+        self._operations = contact.sizes.operations
+        return new
+
+    def _read_due(self, session: Session, task: "_Task", *, moved: bool) -> int:
+        memory, started = task.memory, task.started
+        whole = task.whole or memory is None or self.proof_due(memory.last_full_read_at, started)
+        looks = moved or _long_ago(memory, started)
+        if not (whole or looks):
+            return 0
         if isinstance(session, CanReadTail):
-            whole = whole or memory is None or self.proof_due(memory.last_full_read_at, started)
-            if not (whole or moved or _long_ago(memory, started)):
-                return 0
             try:
                 with session.prepare_log() as log:
-                    return self._read_prepared(session, log, _Task(contact, memory, started, whole=whole))
+                    return self._read_prepared(session, log, replace(task, whole=whole))
             except Unsupported as error:
                 self._tell_no_tail(error)
-        if not (whole or moved or _long_ago(memory, started)):
-            return 0
-        return self._read_whole(session, _Task(contact, memory, started, whole=True))
+        return self._read_whole(session, replace(task, whole=True))
 
     def proof_due(self, last: datetime | None, now: datetime) -> bool:
         """Whether the day's whole read is still to come: one after each local midnight."""
@@ -120,17 +120,64 @@ class Reader:
                 self._keeper.keep(contact.identity.serial, [item], contact.clock.now)
 
     def _read_prepared(self, session: Session, log: PreparedLog, task: "_Task") -> int:
-        first = 0 if task.whole else self._known_part(log, task)
-        offset_at = task.offset_at(from_start=first == 0)
-        new = 0
-        for start in range(first, log.records, PAGE):
-            page = log.read(start, min(start + PAGE, log.records))
-            new += self._keeper.keep(task.serial, page, offset_at)
-            self.take_arrived(session, task.contact)
+        known = self._known_part(log, task)
+        proof = task.whole or not known
+        follower = Follower(task.memory, continues=known > 0 or task.nothing_before)
+        first = known
+        if proof and not (known and log.renames):
+            first = self._begun_part(log, task.memory)
+        pages = Pages(first, log.records)
+        try:
+            new = self._read_pages(session, log, task, pages, follower, proof=proof)
+        except DeviceError:
+            if proof and pages.end > first:
+                self._remember_begun(task, pages)
+            raise
         self.mode = "tail"
         digest = log.digest(max(0, log.records - OVERLAP), log.records).hex()
-        self._conclude(task, log.records, digest, from_start=first == 0)
+        oldest = pages.oldest
+        if proof and not (oldest or follower.continues):
+            oldest = list(log.read(0, min(OVERLAP, log.records)))
+        self._conclude(task, log.records, digest, Finding(follower, oldest, proof=proof))
         return new
+
+    def _read_pages(
+        self,
+        session: Session,
+        log: PreparedLog,
+        task: "_Task",
+        pages: "Pages",
+        follower: Follower,
+        *,
+        proof: bool,
+    ) -> int:
+        offset_at = task.offset_at(from_start=proof)
+        new = 0
+        for number, (start, end) in enumerate(pages, 1):
+            page = list(log.read(start, end))
+            doubtful = self._keeper.doubts(page)
+            new += self._keeper.keep(task.serial, page, offset_at)
+            if doubtful:
+                again = partial(log.read, start, end)
+                new += self._settle(task, follower, page, again, proof=proof)
+            follower.see(page)
+            pages.passed(end, page)
+            if proof and number % SAVE_EVERY == 0:
+                self._remember_begun(task, pages)
+            self.take_arrived(session, task.contact)
+        return new
+
+    def _begun_part(self, log: PreparedLog, memory: TerminalMemory | None) -> int:
+        """How many records a whole read that broke off has made durable; 0 if the log is another now."""
+        if memory is None or not 0 < memory.begun <= log.records:
+            return 0
+        last = log.read(max(0, memory.begun - OVERLAP), memory.begun)
+        return memory.begun if digest_of(last) == memory.begun_digest else 0
+
+    def _remember_begun(self, task: "_Task", pages: "Pages") -> None:
+        """On a line that breaks more often than a log takes to read, the next read goes on from here."""
+        memory = task.memory or _nothing_of(task.serial)
+        self._keeper.remember(replace(memory, begun=pages.end, begun_digest=digest_of(pages.last)))
 
     def _known_part(self, log: PreparedLog, task: "_Task") -> int:
         """How many records at the log's start are those that were read before; 0 if that cannot be shown."""
@@ -148,7 +195,7 @@ class Reader:
             extra={"action": "log_changed", "terminal": self._id},
         )
         if log.records >= memory.records and not _full(task.contact.sizes):
-            self._tell(
+            self._witness.tell(
                 task.contact,
                 EventKind.LOG_CHANGED,
                 f"the first {memory.records} records are not the ones that were read: "
@@ -157,64 +204,85 @@ class Reader:
         return 0
 
     def _read_whole(self, session: Session, task: "_Task") -> int:
-        items: Iterator[RawPunch | BadRecord] = iter(session.read_log())
+        follower = Follower(task.memory, continues=task.nothing_before)
+        finding = Finding(follower, [], proof=True)
         total = new = 0
+        bad: list[BadRecord] = []
+        doubtful = False
+        items: Iterator[RawPunch | BadRecord] = iter(session.read_log())
         while page := list(islice(items, PAGE)):
+            if not total:
+                finding.oldest.extend(page[:OVERLAP])
+            doubtful = self._keeper.doubts(page) or doubtful
             new += self._keeper.keep(task.serial, page, task.offset_at(from_start=True))
+            bad += bad_of(page)
+            follower.see(page)
             total += len(page)
             self.take_arrived(session, task.contact)
+        if doubtful:
+            new += self._settle(task, follower, bad, session.read_log, proof=True)
         self.mode = "whole"
-        self._conclude(task, total, "", from_start=True)
+        self._conclude(task, total, "", finding)
         return new
 
-    def _conclude(self, task: "_Task", records: int, digest: str, *, from_start: bool) -> None:
-        if task.memory is not None and records < task.memory.records:
-            self._tell(
+    def _settle(
+        self,
+        task: "_Task",
+        follower: Follower,
+        before: Iterable[RawPunch | BadRecord],
+        read_again: Callable[[], Iterable[RawPunch | BadRecord]],
+        *,
+        proof: bool,
+    ) -> int:
+        """Read records that cannot all be punches again, until the same ones cannot twice running."""
+        new = 0
+        bad = bad_of(before)
+        for _ in range(READINGS - 1):
+            bad_before, bad = bad, []
+            items = iter(read_again())
+            while page := list(islice(items, PAGE)):
+                new += self._keeper.keep(task.serial, page, task.offset_at(from_start=proof))
+                bad += bad_of(page)
+            if bad == bad_before:
+                return new
+        follower.sure = False
+        return new
+
+    def _conclude(self, task: "_Task", records: int, digest: str, finding: Finding) -> None:
+        """Move the cursor, and after a whole read say what it covers."""
+        before = task.memory
+        if before is not None and records < before.records:
+            self._witness.tell(
                 task.contact,
                 EventKind.LOG_SHRANK,
-                f"the log held {task.memory.records} records and holds {records}: cleared, and not by hadir",
+                f"the log held {before.records} records and holds {records}: cleared, and not by hadir",
             )
-        before = task.memory.last_full_read_at if task.memory else None
-        memory = TerminalMemory(
-            serial=task.serial,
+        memory = replace(
+            before
+            or TerminalMemory(serial=task.serial, records=0, last_full_read_at=None, last_contact_at=None),
             records=records,
-            last_full_read_at=task.started if from_start else before,
             last_contact_at=task.started,
-            tail_digest=digest,
+            tail_digest=digest if finding.follower.sure else "",
+            last_record=finding.follower.last_record,
         )
-        self._keeper.conclude(memory, task.coverage(records) if from_start else None)
+        coverage = None
+        if finding.proof and finding.follower.sure:
+            since = self._covered_since(task, finding)
+            memory = replace(
+                memory, last_full_read_at=task.started, covered_since=since, begun=0, begun_digest=""
+            )
+            coverage = task.coverage(since, records)
+        self._keeper.conclude(memory, coverage)
 
-    # --- what a person must see
-
-    def _tell(self, contact: Contact, kind: EventKind, detail: str) -> None:
-        event = TerminalEvent(kind=kind, source=EventSource.HADIR, at=contact.at, detail=detail)
-        self._keeper.tell(contact.identity.serial, [event])
-        _log.warning("terminal %s: %s", self._id, detail, extra={"action": kind.value, "terminal": self._id})
-
-    def _tell_serial(self, before: str, contact: Contact) -> None:
-        """Once for each change: the memory moves on only when the other machine has been read."""
-        change = f"{before} {contact.identity.serial}"
-        if self._keeper.memo(_SERIAL_TOLD) == change:
-            return
-        self._tell(
-            contact,
-            EventKind.SERIAL_CHANGED,
-            f"at this address answers {contact.identity.serial}, before it was {before}: "
-            "exchanged, lent, or another machine's address",
+    def _covered_since(self, task: "_Task", finding: "Finding") -> datetime | None:
+        return covered_since(
+            task.memory,
+            finding.oldest,
+            continues=finding.follower.continues,
+            overwritten=_full(task.contact.sizes),
+            zone=self._zone,
+            now=task.started,
         )
-        self._keeper.set_memo(_SERIAL_TOLD, change)
-
-    def _keep_evidence(self, contact: Contact, error: UnknownLayout) -> None:
-        """Both ends of a log that nobody can read; once a day at most, as it grows with every punch."""
-        today = f"{contact.identity.serial} {contact.at.astimezone(self._zone).date()}"
-        if not error.raw or self._keeper.memo(_EVIDENCE_OF) == today:
-            return
-        raw = error.raw
-        ends = raw if len(raw) <= 2 * _END_BYTES else raw[:_END_BYTES] + raw[-_END_BYTES:]
-        told = f"{contact.sizes.records} records" if contact.sizes.records is not None else "no count"
-        reason = f"unknown layout: both ends of {len(raw)} bytes, sha256 {sha256(raw).hexdigest()}, {told}"
-        self._keeper.keep(contact.identity.serial, [BadRecord(raw=ends, reason=reason, position=0)])
-        self._keeper.set_memo(_EVIDENCE_OF, today)
 
     def _tell_no_tail(self, error: Unsupported) -> None:
         if not self._no_tail_told:
@@ -240,8 +308,13 @@ class _Task:
         last = self.memory.last_contact_at if self.memory else None
         return self.contact.clock.at if from_start or last is None else self.contact.clock.since(last).at
 
-    def coverage(self, records: int) -> tuple[datetime, int] | None:
-        """Up to when this read shows every punch, by the terminal's own days.
+    @property
+    def nothing_before(self) -> bool:
+        """Whether the log was empty, or emptied by hadir, when it was last read."""
+        return self.memory is not None and read_before(self.memory) and self.memory.records == 0
+
+    def coverage(self, since: datetime | None, records: int) -> Coverage | None:
+        """Of when this read shows every punch, by the terminal's own days.
 
         A clock that is off by an hour may still write the old day for an hour; one that shows
         no date, or one of another year, cannot vouch for any day.
@@ -249,7 +322,11 @@ class _Task:
         offset_s = self.contact.offset_s
         if offset_s is None or abs(offset_s) > FAR_OFF.total_seconds():
             return None
-        return self.started - timedelta(seconds=abs(offset_s)), records
+        return Coverage(since=since, until=self.started - timedelta(seconds=abs(offset_s)), records=records)
+
+
+def _nothing_of(serial: str) -> TerminalMemory:
+    return TerminalMemory(serial=serial, records=0, last_full_read_at=None, last_contact_at=None)
 
 
 def _moved(sizes: Sizes, memory: TerminalMemory | None) -> bool:

@@ -82,6 +82,14 @@ class PreparedLog(Protocol):
         """How many whole records it holds."""
         ...
 
+    @property
+    def renames(self) -> bool:
+        """Whether its records name people by a number that the terminal gives to others after them.
+
+        Read a second time, an old record may then be given to the wrong person.
+        """
+        ...
+
     def digest(self, first: int, last: int) -> bytes:
         """The sha256 of the raw bytes of the records from `first` up to, not including, `last`."""
         ...

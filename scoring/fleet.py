@@ -1,10 +1,11 @@
 """Which terminals a person could have used on a day, and whether their data for it is all in. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attendance.errors import DataError
@@ -12,6 +13,8 @@ from scoring.rules import Missing, Why
 
 DEFAULT_GROUP: Final = "default"
 DEFAULT_ZONE: Final = "Asia/Jakarta"
+
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 Place = tuple[str, str]
 """(edge, terminal)."""
@@ -49,19 +52,24 @@ class Standing:
     group: str
 
 
+class Span(NamedTuple):
+    """From one instant to another (aware, UTC)."""
+
+    first: datetime
+    last: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Every terminal known to the office or to an edge, and how far each serial's log is in.
+    """Every terminal known to the office or to an edge, and of when each serial's log is in.
 
     `listed` of a place is newest first; `misdated` are spans in which a serial's clock stood that wrong.
     """
 
     listed: Mapping[Place, tuple[Listed, ...]]
     reported: Mapping[Place, Reported]
-    covered: Mapping[Place, Mapping[str, datetime]]
-    misdated: Mapping[Place, Mapping[str, tuple[tuple[datetime, datetime], ...]]] = field(
-        default_factory=dict
-    )
+    covered: Mapping[Place, Mapping[str, tuple[Span, ...]]]
+    misdated: Mapping[Place, Mapping[str, tuple[Span, ...]]] = field(default_factory=dict)
     _standing: dict[str, list[Standing]] = field(default_factory=dict, repr=False, compare=False)
 
     def group_on(self, place: Place, day: str) -> str:
@@ -146,28 +154,30 @@ class Fleet:
     def _missing(self, terminal: Standing, day: str, zone: str) -> Missing | None:
         reported = self.reported.get(terminal.place)
         covered = self.covered.get(terminal.place, {})
-        until = covered.get(terminal.serial) if terminal.serial else max(covered.values(), default=None)
         here = (reported and reported.zone) or zone
+        start, end = day_end(_day_before(day), here), day_end(day, here)
+        mine = covered.get(terminal.serial, ()) if terminal.serial else _all(covered.values())
+        reaching = [span for span in mine if span.last >= end]
+        until = max((span.last for span in mine), default=None)
         why = Why.NOT_READ_YET
-        if until is not None and until >= day_end(day, here):
+        if any(span.first <= start for span in reaching):
             serial = terminal.serial or (reported.serial if reported else None)
-            if not self._misdated(terminal.place, serial, day, here):
+            if not self._misdated(terminal.place, serial, start, end):
                 return None
             why = Why.CLOCK_WRONG
+        elif reaching:
+            why, until = Why.BEFORE_LOG, min(span.first for span in reaching)
         elif until is None and terminal.serial:
             serials = {*covered, reported.serial if reported else None} - {None}
             why = Why.OTHER_SERIAL if serials - {terminal.serial} else why if serials else Why.NEVER_REPORTED
         serial = terminal.serial or (reported.serial if reported else None)
         return Missing(why, *terminal.place, serial, _iso(until))
 
-    def _misdated(self, place: Place, serial: str | None, day: str, zone: str) -> bool:
-        """Whether its clock may have written punches of that day under another."""
+    def _misdated(self, place: Place, serial: str | None, start: datetime, end: datetime) -> bool:
+        """Whether its clock may have written punches of a day (`start` to `end`) under another."""
         spans = self.misdated.get(place, {})
-        if not spans:
-            return False
-        start, end = day_end(_day_before(day), zone), day_end(day, zone)
-        mine = [spans.get(serial, ())] if serial else spans.values()
-        return any(first < end and last > start for held in mine for first, last in held)
+        mine = spans.get(serial, ()) if serial else _all(spans.values())
+        return any(span.first < end and span.last > start for span in mine)
 
 
 def ended(days: Sequence[str], zone: str, now: datetime) -> list[str]:
@@ -186,6 +196,11 @@ def day_end(day: str, zone: str) -> datetime:
     return datetime.combine(following, time(0), there).astimezone(UTC)
 
 
+def _all(spans: Iterable[Iterable[Span]]) -> list[Span]:
+    return list(chain.from_iterable(spans))
+
+
+@cache
 def _day_before(day: str) -> str:
     return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
 

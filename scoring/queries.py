@@ -1,7 +1,6 @@
 """All that the scoring step reads from the central database, and all that it writes there."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from sys import intern
@@ -9,14 +8,14 @@ from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text
 
-from scoring.fleet import Fleet, Listed, Place, Reported
+from scoring.fleet import FIRST, Fleet, Listed, Place, Reported, Span
 from scoring.months import PersonMonth
 from scoring.ranking import UnitMonth
 from scoring.roster import Held, Roster, newest_first
 from scoring.rules import Day, Scan
 from scoring.sanctions import Reached
 from sync.central import tables as t
-from sync.central.coverage import covered_until, misdated
+from sync.central.coverage import covered, misdated
 
 ROWS: Final = 5000
 """Rows that are held, read or written at a time."""
@@ -143,17 +142,18 @@ def read_fleet(connection: Connection) -> Fleet:
         )
         for row in connection.execute(select(t.terminal))
     }
-    covered: dict[Place, dict[str, datetime]] = {}
-    for held in covered_until(connection):
-        covered.setdefault((held.edge, held.terminal), {})[held.serial] = held.until
-    wrong: dict[Place, dict[str, tuple[tuple[datetime, datetime], ...]]] = {}
+    spans: dict[Place, dict[str, tuple[Span, ...]]] = {}
+    for held in covered(connection):
+        serials = spans.setdefault((held.edge, held.terminal), {})
+        serials[held.serial] = (*serials.get(held.serial, ()), Span(held.since or FIRST, held.until))
+    wrong: dict[Place, dict[str, tuple[Span, ...]]] = {}
     for span in misdated(connection):
         serials = wrong.setdefault((span.edge, span.terminal), {})
-        serials[span.serial] = (*serials.get(span.serial, ()), (span.first, span.last))
+        serials[span.serial] = (*serials.get(span.serial, ()), Span(span.first, span.last))
     return Fleet(
         listed={place: tuple(rows) for place, rows in listed.items()},
         reported=reported,
-        covered=covered,
+        covered=spans,
         misdated=wrong,
     )
 

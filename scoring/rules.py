@@ -41,6 +41,7 @@ class Why(StrEnum):
     OTHER_SERIAL = "other_serial"
     NOT_READ_YET = "not_read_yet"
     CLOCK_WRONG = "clock_wrong"
+    BEFORE_LOG = "before_log"
     SCORED_LATER = "scored_later"
     NO_TERMINAL = "no_terminal"
     NO_PIN = "no_pin"

@@ -103,9 +103,24 @@ def bad_entry(record: BadRecord, terminal: str, serial: str, digest: bytes) -> E
     return Entry("bad", digest, wire.model_dump_json(exclude_none=True))
 
 
-def coverage_entry(terminal: str, serial: str, until: datetime, records: int) -> Entry:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a full read shows: every punch from `since` to `until` (aware, UTC) is in the outbox."""
+
+    since: datetime | None
+    until: datetime
+    records: int
+
+
+def coverage_entry(terminal: str, serial: str, coverage: Coverage) -> Entry:
     """A full read as it travels."""
-    wire = WireCoverage(serial=serial, terminal=terminal, until=until, records=records)
+    wire = WireCoverage(
+        serial=serial,
+        terminal=terminal,
+        since=coverage.since,
+        until=coverage.until,
+        records=coverage.records,
+    )
     return Entry("coverage", None, wire.model_dump_json(exclude_none=True))
 
 

@@ -78,10 +78,15 @@ class WireBadRecord(Wire):
 
 
 class WireCoverage(Wire):
-    """A full read of a terminal's log began at `until`; its punches stand in this batch or earlier ones."""
+    """Every punch of a terminal from `since` to `until` stands in this batch or earlier ones.
+
+    `until` is when a full read of its log began; without `since` the log is taken to reach back for ever,
+    as edges before it said.
+    """
 
     serial: Serial
     terminal: EdgeId
+    since: AwareDatetime | None = None
     until: AwareDatetime
     records: Count
 

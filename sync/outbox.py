@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from attendance.punch import BadRecord, Punch
 from attendance.timekeeping import ClockReading
 from sync import outbox_terminals
 from sync.entry import (
+    Coverage,
     Entry,
     SealedBatch,
     bad_digest,
@@ -40,7 +40,7 @@ from sync.outbox_facts import facts_id, known_digests, serials
 from sync.outbox_file import in_plain_words, open_file, sole_use, transaction
 from sync.outbox_terminals import TerminalMemory
 
-__all__ = ["Outbox", "SealedBatch", "TerminalMemory"]
+__all__ = ["Coverage", "Outbox", "SealedBatch", "TerminalMemory"]
 
 logger = logging.getLogger(__name__)
 
@@ -103,13 +103,13 @@ class Outbox:
         punches: Iterable[Punch],
         bad: Iterable[BadRecord] = (),
         *,
-        coverage: tuple[datetime, int] | None = None,
+        coverage: Coverage | None = None,
         memory: TerminalMemory | None = None,
     ) -> int:
         """Keep what is new of the given; how many punches and bad records that was.
 
         All of it is on disk when this returns, in one transaction, in the order punches,
-        bad records, coverage (start of the full read, records in it), memory. Known is what
+        bad records, coverage, memory. Known is what
         has the same identity and codes (a bad record: serial, bytes, source).
         """
         fresh: dict[bytes, Entry] = {}
@@ -127,7 +127,7 @@ class Outbox:
             of_terminal = facts_id(self._connection, terminal, facts)
             added = self._insert(entries, of_terminal)
             if coverage is not None:
-                self._insert([coverage_entry(terminal, facts.serial, *coverage)], of_terminal)
+                self._insert([coverage_entry(terminal, facts.serial, coverage)], of_terminal)
             if memory is not None:
                 outbox_terminals.remember(self._connection, terminal, memory)
         if added or coverage is not None:

@@ -22,7 +22,9 @@ CLOCKS_KEPT: Final = 500
 class TerminalMemory:
     """How far a terminal has been read: its log's first `records` records.
 
-    `tail_digest` is the sha256 (hex) of the last few of them, empty where it is not known.
+    `tail_digest` is the sha256 (hex) of the last few of them, `last_record` the last one as text; both are
+    empty where not known. `covered_since` is from when on (aware, UTC) every punch was read, None without
+    a beginning. Of a whole read that broke off, `begun` records are durable, and `begun_digest` is as above.
     """
 
     serial: str
@@ -30,42 +32,69 @@ class TerminalMemory:
     last_full_read_at: datetime | None
     last_contact_at: datetime | None
     tail_digest: str = ""
+    last_record: str = ""
+    covered_since: datetime | None = None
+    begun: int = 0
+    begun_digest: str = ""
+
+
+_READ: Final = """
+SELECT serial, records, last_full_read_at, last_contact_at, tail_digest, last_record, covered_since,
+       begun, begun_digest
+  FROM memory WHERE terminal = ?
+"""
+
+_WRITE: Final = """
+INSERT OR REPLACE INTO memory (terminal, serial, records, last_full_read_at, last_contact_at, tail_digest,
+                               last_record, covered_since, begun, begun_digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 def recall(connection: sqlite3.Connection, terminal: str) -> TerminalMemory | None:
     """What was last remembered of a terminal."""
-    row = connection.execute(
-        "SELECT serial, records, last_full_read_at, last_contact_at, tail_digest FROM memory "
-        "WHERE terminal = ?",
-        (terminal,),
-    ).fetchone()
+    row = connection.execute(_READ, (terminal,)).fetchone()
     if row is None:
         return None
-    serial, records, read_at, contact_at, digest = row
+    serial, records, read_at, contact_at, digest, last, since, begun, begun_digest = row
     return TerminalMemory(
         serial=serial,
         records=records,
-        last_full_read_at=utc(read_at) if read_at else None,
-        last_contact_at=utc(contact_at) if contact_at else None,
+        last_full_read_at=_instant(read_at),
+        last_contact_at=_instant(contact_at),
         tail_digest=digest,
+        last_record=last,
+        covered_since=_instant(since),
+        begun=begun,
+        begun_digest=begun_digest,
     )
 
 
 def remember(connection: sqlite3.Connection, terminal: str, memory: TerminalMemory) -> None:
     """Keep how far a terminal has been read."""
     connection.execute(
-        "INSERT OR REPLACE INTO memory "
-        "(terminal, serial, records, last_full_read_at, last_contact_at, tail_digest) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        _WRITE,
         (
             terminal,
             memory.serial,
             memory.records,
-            memory.last_full_read_at.isoformat() if memory.last_full_read_at else None,
-            memory.last_contact_at.isoformat() if memory.last_contact_at else None,
+            _text(memory.last_full_read_at),
+            _text(memory.last_contact_at),
             memory.tail_digest,
+            memory.last_record,
+            _text(memory.covered_since),
+            memory.begun,
+            memory.begun_digest,
         ),
     )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return utc(text) if text else None
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
 
 
 def memo(connection: sqlite3.Connection, terminal: str, name: str) -> str | None:

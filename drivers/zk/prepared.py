@@ -7,7 +7,7 @@ from typing import Final
 
 from attendance.errors import LocalProtocolError, RemoteProtocolError
 from attendance.punch import BadRecord, RawPunch
-from drivers.zk.records import PREFIX_BYTES, LogLayout, told_length, unpack_log
+from drivers.zk.records import PREFIX_BYTES, LogLayout, Names, told_length, unpack_log
 
 HEAD_BYTES: Final = PREFIX_BYTES + 392
 """The first of a prepared log that is read to find its layout: 8 records of 49 bytes, 49 of 8."""
@@ -31,6 +31,11 @@ class ZkPreparedLog:
         if self.layout is None:
             return 0
         return (self.length - PREFIX_BYTES) // self.layout.record_bytes
+
+    @property
+    def renames(self) -> bool:
+        """See drivers.base.PreparedLog."""
+        return self.layout is not None and self.layout.names is Names.UID
 
     def digest(self, first: int, last: int) -> bytes:
         """See drivers.base.PreparedLog."""

@@ -1,4 +1,4 @@
-"""Up to when a terminal's punches are known to be all in: what tells `incomplete` from `absent`."""
+"""From when to when a terminal's punches are known to be all in: what tells `incomplete` from `absent`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -12,27 +12,26 @@ MISDATES: Final = timedelta(hours=6)
 
 
 class Covered(NamedTuple):
-    """All punches that a terminal had made before `until` (aware, UTC, true time) are in `punch`."""
+    """All punches that a terminal made from `since` to `until` (aware, UTC, true time) are in `punch`.
+
+    `since` is None where the log reaches back for ever.
+    """
 
     edge: str
     terminal: str
     serial: str
+    since: datetime | None
     until: datetime
 
 
-def covered_until(connection: Connection) -> list[Covered]:
-    """The furthest coverage of each terminal that holds: every batch up to its own is committed."""
+def covered(connection: Connection) -> list[Covered]:
+    """What is covered of each terminal, and holds: every batch up to its own is committed."""
+    of = coverage.c
     query = (
-        select(
-            coverage.c.edge,
-            coverage.c.terminal,
-            coverage.c.terminal_serial,
-            func.max(coverage.c.until, type_=coverage.c.until.type),
-        )
-        .join(stream, and_(stream.c.edge == coverage.c.edge, stream.c.stream == coverage.c.stream))
-        .where(coverage.c.number <= stream.c.watermark)
-        .group_by(coverage.c.edge, coverage.c.terminal, coverage.c.terminal_serial)
-        .order_by(coverage.c.edge, coverage.c.terminal, coverage.c.terminal_serial)
+        select(of.edge, of.terminal, of.terminal_serial, of.since, of.until)
+        .join(stream, and_(stream.c.edge == of.edge, stream.c.stream == of.stream))
+        .where(of.number <= stream.c.watermark)
+        .order_by(of.edge, of.terminal, of.terminal_serial, of.until)
     )
     return [Covered._make(row) for row in connection.execute(query)]
 

@@ -194,6 +194,7 @@ def put_coverage(
             "number": number,
             "terminal": entry.terminal,
             "terminal_serial": entry.serial,
+            "since": entry.since,
             "until": entry.until,
             "records": entry.records,
         }
@@ -203,7 +204,7 @@ def put_coverage(
 
 
 def prune_coverage(connection: Connection, key: tuple[str, str], watermark: int) -> None:
-    """Keep of the coverage that holds only the furthest of each terminal."""
+    """Forget coverage that holds and lies wholly within another of the same terminal that holds."""
     better = coverage.alias("better")
     connection.execute(
         delete(coverage).where(
@@ -216,6 +217,7 @@ def prune_coverage(connection: Connection, key: tuple[str, str], watermark: int)
                 better.c.terminal == coverage.c.terminal,
                 better.c.terminal_serial == coverage.c.terminal_serial,
                 better.c.number <= watermark,
+                or_(better.c.since.is_(None), better.c.since <= coverage.c.since),
                 or_(
                     better.c.until > coverage.c.until,
                     and_(better.c.until == coverage.c.until, better.c.number > coverage.c.number),

@@ -75,6 +75,7 @@ coverage = Table(
     ),
     Column("terminal", String(40), primary_key=True),
     Column("terminal_serial", String(64), primary_key=True),
+    Column("since", Instant, comment="nothing is known of what was before; NULL: no beginning"),
     Column(
         "until",
         Instant,

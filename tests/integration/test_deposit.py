@@ -12,7 +12,8 @@ from attendance.punch import Source
 from batches import EDGE, NOW, STREAM, arrival, batch, rows, send, view, wire_punch
 from sync.arrivals import read
 from sync.central import store
-from sync.central.coverage import Covered, covered_until
+from sync.central.coverage import Covered
+from sync.central.coverage import covered as covered_spans
 from sync.central.tables import (
     bad_record,
     coverage,
@@ -27,6 +28,7 @@ from sync.central.tables import (
 )
 from sync.deposit import deposit
 from sync.envelope import (
+    Batch,
     EdgeState,
     TerminalHealth,
     WireBadRecord,
@@ -52,7 +54,7 @@ def covers(hours: int = 0) -> WireCoverage:
 
 def covered(engine: Engine) -> list[Covered]:
     with store.reading(engine) as connection:
-        return covered_until(connection)
+        return covered_spans(connection)
 
 
 def test_a_batch_that_comes_twice_is_stored_once_and_acknowledged_twice(engine: Engine) -> None:
@@ -175,13 +177,28 @@ def test_coverage_holds_only_when_every_batch_before_it_is_in(engine: Engine) ->
     send(engine, batch(1), batch(3, coverage=(covers(),)))
     assert covered(engine) == []
     send(engine, batch(2))
-    assert covered(engine) == [Covered(EDGE, "lobi", SERIAL, NOW)]
+    assert covered(engine) == [Covered(EDGE, "lobi", SERIAL, None, NOW)]
 
 
 def test_only_the_furthest_coverage_is_kept(engine: Engine) -> None:
     send(engine, *(batch(number, coverage=(covers(number),)) for number in (1, 2, 3)))
     assert covered(engine)[0].until == NOW + timedelta(hours=3)
     assert len(rows(engine, coverage)) == 1
+
+
+def test_coverage_of_a_log_before_it_was_cleared_is_kept_beside_the_new_one(engine: Engine) -> None:
+    """Else the clearing would make every day before it incomplete, months after it was scored."""
+
+    def spans(number: int, since: int | None, until: int) -> Batch:
+        at = None if since is None else NOW + timedelta(hours=since)
+        return batch(number, coverage=(covers(until).model_copy(update={"since": at}),))
+
+    send(engine, spans(1, None, 1), spans(2, None, 2), spans(3, 5, 6), spans(4, 5, 7), spans(5, 4, 8))
+    hour = timedelta(hours=1)
+    assert [(held.since, held.until) for held in covered(engine)] == [
+        (None, NOW + 2 * hour),
+        (NOW + 4 * hour, NOW + 8 * hour),
+    ]
 
 
 def test_a_number_that_comes_again_cannot_vouch_for_a_terminal(engine: Engine) -> None:

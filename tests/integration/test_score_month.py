@@ -146,6 +146,17 @@ def test_coverage_beyond_a_gap_in_the_stream_does_not_hold_yet(office: Office) -
     assert office.day(ANI, "2026-08-05")["status"] == "incomplete"
 
 
+def test_days_before_a_log_begins_are_incomplete(office: Office) -> None:
+    """Cleared by others, or new: everyone who punched before would else be absent."""
+    with writing(office.engine) as connection:
+        connection.execute(delete(t.coverage).where(t.coverage.c.terminal == "lobi"))
+    office.covered("lobi", LATER, since=datetime(2026, 8, 5, 5, 0, tzinfo=UTC))
+    office.covered("lobi", datetime(2026, 8, 4, 16, 0, tzinfo=UTC), number=2)
+    score(office)
+    assert [m["why"] for m in missing(office, ANI, "2026-08-05")] == ["before_log"]
+    assert {office.day(ANI, day)["status"] for day in ("2026-08-04", "2026-08-06")} == {"absent"}
+
+
 def missing(office: Office, nip: str, day: str) -> list[dict[str, object]]:
     reasons = office.day(nip, day)["reasons"]
     assert isinstance(reasons, list)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from attendance.punch import BadRecord, Punch, Source
 from made import NOW, facts, made_operation, made_punch, made_reading
 from sync.envelope import Batch, Receipt
-from sync.outbox import Outbox
+from sync.outbox import Coverage, Outbox
 
 PUNCHES = st.lists(
     st.builds(
@@ -56,7 +56,7 @@ class OutboxMachine(RuleBasedStateMachine):
         for record in bad:
             self._add(("bad", record.raw.hex(), record.source))
         new = len(self.entries) - before
-        coverage = (NOW, len(self.entries)) if covered else None
+        coverage = Coverage(since=None, until=NOW, records=len(self.entries)) if covered else None
         if covered:
             self.entries.append(("coverage", str(len(self.entries))))
         given = self.outbox.put("lobi", facts(group=group), punches, bad, coverage=coverage)

@@ -36,7 +36,15 @@ class Office:
         row = {"edge": "e1", "terminal": name, "serial": serial or name.upper(), "state": "online"}
         self.put(t.terminal, {"terminal_group": "default", "timezone": "Asia/Makassar", **row, **facts})
 
-    def covered(self, name: str, until: datetime, *, number: int = 1, serial: str | None = None) -> None:
+    def covered(
+        self,
+        name: str,
+        until: datetime,
+        *,
+        since: datetime | None = None,
+        number: int = 1,
+        serial: str | None = None,
+    ) -> None:
         with writing(self.engine) as connection:
             known = connection.execute(select(t.stream).where(t.stream.c.edge == "e1")).first()
             if known is None:
@@ -50,6 +58,7 @@ class Office:
                 "number": number,
                 "terminal": name,
                 "terminal_serial": serial or name.upper(),
+                "since": since,
                 "until": until,
                 "records": 1,
             },

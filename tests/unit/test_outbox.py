@@ -17,7 +17,7 @@ from attendance.errors import OutboxCorrupt, OutboxUnusable
 from attendance.punch import BadRecord, Punch, Source
 from made import NOW, facts, made_punch, made_punches
 from sync.envelope import MAX_BATCH, Batch, Receipt
-from sync.outbox import Outbox, TerminalMemory
+from sync.outbox import Coverage, Outbox, TerminalMemory
 
 EDGE = "setda-01"
 
@@ -79,7 +79,12 @@ def test_a_punch_that_the_wire_cannot_hold_becomes_a_bad_record_and_the_others_g
 
 
 def test_batches_keep_order_and_limit_and_coverage_comes_last(outbox: Outbox) -> None:
-    outbox.put("lobi", facts(), made_punches(MAX_BATCH + 1), coverage=(NOW, MAX_BATCH + 1))
+    outbox.put(
+        "lobi",
+        facts(),
+        made_punches(MAX_BATCH + 1),
+        coverage=Coverage(since=None, until=NOW, records=MAX_BATCH + 1),
+    )
     assert outbox.seal(1) == 1
     assert outbox.seal(5) == 1
     first, second = all_batches(outbox)

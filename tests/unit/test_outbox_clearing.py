@@ -14,7 +14,7 @@ from attendance.punch import BadRecord, RawPunch
 from made import NOW, facts, made_punch, made_punches
 from sync.entry import bad_digest, punch_digest, record_digest
 from sync.envelope import MAX_BATCH, Receipt
-from sync.outbox import Outbox
+from sync.outbox import Coverage, Outbox
 from sync.outbox_clearing import ClearMark
 
 
@@ -73,12 +73,12 @@ def test_only_what_a_receipt_settled_counts(outbox: Outbox) -> None:
 def test_another_terminal_that_is_behind_keeps_nobody_from_clearing(outbox: Outbox) -> None:
     outbox.put("lobi", facts(), made_punches(3))
     outbox.put("gudang", facts("OTHER"), [made_punch(1, serial="OTHER")])
-    outbox.put("lobi", facts(), (), coverage=(NOW, 3))
+    outbox.put("lobi", facts(), (), coverage=Coverage(since=None, until=NOW, records=3))
     assert (outbox.clearings.unsettled_of("lobi"), outbox.clearings.unsettled_of("gudang")) == (3, 1)
     outbox.seal()
     assert (outbox.clearings.unsettled_of("lobi"), outbox.clearings.unsettled_of("gudang")) == (3, 1)
     settle(outbox, (1, outbox.last_number))
-    outbox.put("lobi", facts(), (), coverage=(NOW, 3))
+    outbox.put("lobi", facts(), (), coverage=Coverage(since=None, until=NOW, records=3))
     assert outbox.clearings.unsettled_of("lobi") == 0
 
 

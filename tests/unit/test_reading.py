@@ -1,120 +1,19 @@
 """What a poll reads of a log: too little loses punches, too much keeps a slow terminal from its people."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from attendance.clock import SystemClock
-from attendance.errors import DeviceTimeout, Unsupported
-from attendance.punch import BadRecord, RawPunch, Source
-from attendance.terminal import Identity, Sizes, Terminal
-from attendance.timekeeping import ClockReading, Offsets, judge
-from config.model import TerminalSettings
-from daemon.keeper import Keeper
-from daemon.reading import OVERLAP, PAGE, Contact, Reader
+from attendance.errors import DeviceTimeout
+from attendance.punch import Source
+from attendance.terminal import Identity
+from daemon.continuity import OVERLAP, PAGE
 from drivers.zk.layouts import UnknownLayout
-from sync.envelope import Batch
+from ready_log import NOON, Bench, punch
 from sync.outbox import Outbox
-
-ZONE = ZoneInfo("Asia/Makassar")
-NOON = datetime(2026, 9, 4, 4, 0, tzinfo=UTC)
-FIRST = datetime(2026, 1, 5, 7, 0)
-
-
-def punch(number: int, *, pin: str = "1001", source: Source = Source.LOG) -> RawPunch:
-    return RawPunch(
-        pin=pin, wall_time=FIRST + timedelta(minutes=number), verify_code=1, state_code=0, source=source
-    )
-
-
-class TailTerminal:
-    """A log that is held ready; `transferred` notes which records went over the line."""
-
-    def __init__(self, log: list[RawPunch]) -> None:
-        self.log = log
-        self.capacity = 100_000
-        self.transferred: list[tuple[int, int]] = []
-        self.live: list[RawPunch] = []
-        self.no_tail = False
-
-    def read_log(self) -> Iterator[RawPunch | BadRecord]:
-        self.transferred.append((0, len(self.log)))
-        return iter(list(self.log))
-
-    @contextmanager
-    def prepare_log(self) -> Iterator["TailTerminal"]:
-        if self.no_tail:
-            raise Unsupported("this terminal prepares no log, it is read whole")
-        yield self
-
-    @property
-    def records(self) -> int:
-        return len(self.log)
-
-    def digest(self, first: int, last: int) -> bytes:
-        return sha256(repr(self.log[first:last]).encode()).digest()
-
-    def read(self, first: int, last: int | None = None) -> Iterator[RawPunch | BadRecord]:
-        end = len(self.log) if last is None else last
-        self.transferred.append((first, end))
-        return iter(self.log[first:end])
-
-    def listen(self, *, quiet: timedelta) -> Iterator[RawPunch | BadRecord | None]:
-        return iter(())
-
-    def arrived(self) -> Iterator[RawPunch | BadRecord]:
-        while self.live:
-            yield self.live.pop(0)
-
-    def identify(self, known: Identity | None = None) -> Identity:
-        return Identity(serial="TAIL1")
-
-    def read_clock(self) -> datetime:
-        return FIRST
-
-    def read_sizes(self) -> Sizes:
-        return Sizes(records=len(self.log), record_capacity=self.capacity)
-
-
-def measured(offset_s: float | None, at: datetime) -> Offsets:
-    """A clock's history of one contact."""
-    verdict = judge(offset_s, 0.5, at, ZONE)
-    return Offsets([ClockReading(at=at, offset_s=offset_s, error_s=0.5, trusted=True, verdict=verdict)])
-
-
-class Bench:
-    """A reader with its terminal and its outbox."""
-
-    def __init__(self, outbox: Outbox, records: int) -> None:
-        self.outbox = outbox
-        self.terminal = TailTerminal([punch(number) for number in range(records)])
-        settings = TerminalSettings(id="lobi", host="x")
-        device = Terminal(id="lobi", host="x", zone=ZONE)
-        self.reader = Reader("lobi", ZONE, Keeper(settings, device, outbox, SystemClock()))
-        self.now = NOON
-
-    def poll(self, *, offset_s: float | None = 0.0, whole: bool = False) -> int:
-        self.terminal.transferred.clear()
-        contact = Contact(
-            self.terminal.identify(), self.terminal.read_sizes(), measured(offset_s, self.now), self.now
-        )
-        return self.reader.read(self.terminal, contact, self.now, whole=whole)
-
-    def stored(self) -> list[str]:
-        self.outbox.seal()
-        return sorted(punch.wall for batch in self.batches() for punch in batch.punches)
-
-    def batches(self) -> list[Batch]:
-        self.outbox.seal()
-        return [Batch.model_validate_json(sealed.payload) for sealed in self.outbox.pending(1000)]
-
-    def made(self) -> list[str]:
-        return sorted(punch.wall_time.isoformat() for punch in self.terminal.log)
 
 
 @pytest.fixture
