@@ -38,7 +38,10 @@ LONG_HOLD: Final = timedelta(minutes=5)
 """The same for a terminal whose log can be compared only by reading it whole."""
 
 AGAIN_AFTER: Final = timedelta(hours=1)
-"""A policy that could not clear tries again after this: each try reads the whole log."""
+"""A policy that could not clear tries again after this: each try reads the whole log.
+
+As long a clear without a reply stays open: a terminal that hangs may carry it out when it comes back.
+"""
 
 
 NOT_KNOWN: Final = "whether its log was cleared is not known"
@@ -85,18 +88,24 @@ class Clearing:
     def resolve(self, serial: str, sizes: Sizes) -> bool | None:
         """Find out what became of a clearing whose reply was lost: whether it took place.
 
-        None where there is none, or the terminal tells no count now. To be called at each contact, before
-        the log is read. Raises OutboxError.
+        None where there is none, or it is still open: the terminal tells no count now, or holds as much as
+        before and may yet do what it was told. To be called at each contact, before the log is read.
+        Raises OutboxError.
         """
         mark = self._outbox.clearings.get(self._settings.id, serial)
         if mark is None or sizes.records is None:
             return None
         if carried_out(mark, sizes.records):
-            self._conclude(mark)
+            self._conclude(mark, sizes.records)
             return True
+        if self._still_open(mark):
+            return None
         self._tell("its log was not cleared: it holds as much as before the reply was lost")
         self._outbox.clearings.drop(self._settings.id, serial)
         return False
+
+    def _still_open(self, mark: ClearMark) -> bool:
+        return abs(self._clock.now() - mark.at) < AGAIN_AFTER
 
     def after_poll(self, session: Session, serial: str, sizes: Sizes) -> bool:
         """Clear the log if the policy says so and every guard lets it; whether it was cleared.
@@ -104,6 +113,8 @@ class Clearing:
         Raises DeviceError, after which the outcome may be unknown and the session is over; OutboxError.
         """
         if not due(self._settings, sizes) or self._clock.monotonic() < self._not_before:
+            return False
+        if self._outbox.clearings.get(self._settings.id, serial):
             return False
         if self._outbox.clearings.unsettled_of(self._settings.id):
             self._tell("its log is to be cleared, once the centre has acknowledged all of it")
@@ -127,6 +138,12 @@ class Clearing:
         sizes = session.read_sizes()
         if self.resolve(serial, sizes):
             raise NotCleared("it had been cleared before, and the reply was lost; nothing was done now")
+        mark = self._outbox.clearings.get(self._settings.id, serial)
+        if mark is not None and self._still_open(mark):
+            raise NotCleared(
+                f"the reply to a clear of {mark.at:%H:%M} UTC was lost: the terminal may still carry it out; "
+                f"ask again {AGAIN_AFTER.total_seconds() / 60:.0f} minutes after that"
+            )
         _listen(session)
         proof = self._prove(session, serial)
         if sizes.records != proof.records:
@@ -141,7 +158,7 @@ class Clearing:
         if left is None or not carried_out(mark, left):
             self._outbox.clearings.drop(self._settings.id, serial)
             raise NotCleared("the terminal acknowledged it and holds as much as before")
-        self._conclude(mark)
+        self._conclude(mark, left)
         return proof.records
 
     # --- the guards
@@ -234,14 +251,14 @@ class Clearing:
             for item in session.arrived():
                 self._keeper.keep(serial, [item])
 
-    def _conclude(self, mark: ClearMark) -> None:
+    def _conclude(self, mark: ClearMark, left: int) -> None:
         """The log was cleared: say so upstream, begin to read anew, and only then forget the mark."""
         records = counted(mark.records, "record")
         event = TerminalEvent(
             kind=EventKind.LOG_CLEARED,
             source=EventSource.HADIR,
             at=mark.at,
-            detail=f"{records}, all of them at the centre",
+            detail=f"{records}, all of them at the centre" + (f"; {left} are held now" if left else ""),
         )
         self._keeper.tell(mark.serial, [event])
         memory = self._outbox.recall(self._settings.id)

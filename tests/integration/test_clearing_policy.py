@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,12 +134,39 @@ def test_a_lost_reply_of_a_clear_that_did_not_take_place_leads_to_every_check_an
     Hooked.before_clear = staticmethod(nothing)
     site.terminal.punch("1001", at=START.replace(day=7))
     site.poll()
-    assert site.mark is None
-    assert (site.terminal.clearings, site.terminal.record_count) == (0, RECORDS + 1)
-    assert site.cleared_events() == []
     site.acknowledge()
     site.poll()
+    with pytest.raises(NotCleared, match="may still carry it out"):
+        site.clear_by_command()
+    assert site.mark is not None
+    assert (site.terminal.clearings, site.terminal.record_count) == (0, RECORDS + 1)
+    an_hour_later(site)
+    site.poll()
+    assert site.mark is None
     assert (site.terminal.clearings, len(site.cleared_events())) == (1, 1)
+
+
+def an_hour_later(site: Site) -> None:
+    mark = site.outbox.clearings.get("lobi", SERIAL)
+    assert mark is not None
+    site.outbox.clearings.put("lobi", replace(mark, at=mark.at - AGAIN_AFTER))
+
+
+def test_a_terminal_that_clears_late_is_not_told_to_clear_again(build: Build) -> None:
+    """It hung, and the command lay in its socket: a second one would destroy what was punched in between."""
+    site = build()
+    site.read_and_acknowledge()
+    Hooked.before_clear = staticmethod(lose_the_request)
+    with pytest.raises(DeviceTimeout):
+        site.poll()
+    Hooked.before_clear = staticmethod(nothing)
+    site.poll()
+    site.terminal.clear()
+    site.terminal.punch("1001", at=START.replace(day=7))
+    assert site.poll() == 1
+    site.acknowledge()
+    site.poll()
+    assert (site.terminal.clearings, site.terminal.record_count, len(site.cleared_events())) == (1, 1, 1)
 
 
 def test_a_command_after_a_lost_reply_finds_out_first(build: Build) -> None:
