@@ -7,7 +7,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import BinaryIO, Final, NamedTuple
@@ -72,7 +72,7 @@ def form_of(stream: BinaryIO) -> Form:
     return Form(encoding, _HTML.match(text) is not None)
 
 
-def rows(stream: BinaryIO, form: Form, delimiter: str, encoding: str) -> Iterator[Row]:
+def rows(stream: BinaryIO, form: Form, delimiter: str, encoding: str) -> Generator[Row, None, None]:
     """Every row that holds something. `encoding` is tried on lines that are not UTF-8."""
     if form.table:
         yield from _table_rows(stream, form)

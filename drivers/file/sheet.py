@@ -7,6 +7,7 @@ comes first, what the third column of an attlog.dat is, whether "No" counts rows
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -122,15 +123,11 @@ def _begin(stream: BinaryIO, form: Form, choices: Choices) -> tuple[str, Row | N
     """Delimiter, heading, columns, and the serial number in a title above them."""
     given = {name: place for place, name in enumerate(choices.columns) if name != "-"}
     some = False
-    for delimiter in DELIMITERS:
-        first = list(islice(rows(stream, form, delimiter, choices.encoding), _LOOK))
-        stream.seek(0)
+    for delimiter in DELIMITERS[:1] if form.table else DELIMITERS:
+        first, columns = _look(stream, form, delimiter, choices)
         some = some or bool(first)
-        for row in first:
-            columns = columns_of(row.cells)
-            if columns is not None:
-                above = [title for title in first if title.line < row.line]
-                return delimiter, row, given or columns, _titled_serial(above)
+        if columns is not None:
+            return delimiter, first[-1], given or columns, _titled_serial(first[:-1])
         if any(_is_punch(row, given or {"pin": 0, "time": 1}) for row in first):
             return delimiter, None, given or {name: place for place, name in enumerate(ATTLOG)}, ""
     if not some:
@@ -139,6 +136,22 @@ def _begin(stream: BinaryIO, form: Form, choices: Choices) -> tuple[str, Row | N
         "no line of it is a punch, and no heading names a user id (PIN, AC-No, ID) "
         "and a time (Tanggal, Waktu, Date/Time)"
     )
+
+
+def _look(
+    stream: BinaryIO, form: Form, delimiter: str, choices: Choices
+) -> tuple[list[Row], dict[str, int] | None]:
+    """The first rows, up to a heading where there is one, and what that says."""
+    first: list[Row] = []
+    columns: dict[str, int] | None = None
+    with closing(rows(stream, form, delimiter, choices.encoding)) as given:
+        for row in islice(given, _LOOK):
+            first.append(row)
+            columns = columns_of(row.cells)
+            if columns is not None:
+                break
+    stream.seek(0)
+    return first, columns
 
 
 def _is_punch(row: Row, columns: Mapping[str, int]) -> bool:
