@@ -61,7 +61,9 @@ class Assembly:
         if (body := self.body) is not None:
             return [(0, body)]
         longest = max(map(len, self._parts.values()), default=0)
-        for step in (self._packet_bytes, longest):
+        # The length of a packet that came alone is that of all only if it is not the last one.
+        certain = len(self._parts) > 1 or 0 in self._parts
+        for step in (self._packet_bytes, longest) if certain else (self._packet_bytes,):
             if step >= longest and all(self._fits(step, *part) for part in self._parts.items()):
                 return [(index * step, self._parts[index]) for index in sorted(self._parts)]
         return []

@@ -160,7 +160,7 @@ class Conversation(Correspondence):
             reply = yield self._request(command, data)
             if reply is None:
                 continue
-            if not self._begins_transfer(reply):
+            if not (self._begins_transfer(reply) or (self._datagrams and reply.command == Reply.DATA)):
                 return without_prefix(_inline(reply, what))
             body = yield from self._whole(reply, what)
             if body is not None:
@@ -190,8 +190,8 @@ class Conversation(Correspondence):
         if not self._datagrams:
             return False
         if reply.command == Reply.DATA:
-            # The first packets may be lost or late: only what is whole has come in one.
-            return len(reply.data) < PREFIX_BYTES or told_length(reply.data) != len(reply.data) - PREFIX_BYTES
+            # The first packets may be lost or late, and the tail of a log may look like an empty one.
+            return reply.session != self._session or not _is_whole(reply.data)
         return reply.command == Reply.ACK_OK and not reply.data
 
     def _chunk(self, at: int, size: int) -> Exchange[bytes]:
@@ -309,6 +309,10 @@ class Conversation(Correspondence):
         if received != due:
             raise RemoteProtocolError(f"a transfer announced {due} bytes and ended after {received}")
         return b"".join(parts)
+
+
+def _is_whole(body: bytes) -> bool:
+    return len(body) >= PREFIX_BYTES and told_length(body) == len(body) - PREFIX_BYTES
 
 
 def _inline(reply: Packet, what: str) -> bytes:

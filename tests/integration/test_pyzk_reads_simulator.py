@@ -7,7 +7,7 @@ from struct import pack
 import pytest
 
 from attendance.terminal import User
-from drivers.zk.simulator.faults import Delay, Refuse
+from drivers.zk.simulator.faults import Delay, Fault, IgnoresLowerIds, Refuse, RepeatsReply
 from drivers.zk.simulator.firmware import KINDS, EmptyReply, Firmware
 from pyzk_client import IGNORE_ITS_SOCKETS, connected_pyzk, make_pyzk
 from terminals import START, StillClock, running_terminal, serving, some_terminal
@@ -289,3 +289,69 @@ def test_live_events_of_the_lengths_that_it_knows(length: int) -> None:
             running.terminal.punch("1002", at=START, verify=15, state=1)
     assert event is not None
     assert (event.user_id, event.timestamp, event.status, event.punch) == ("1002", START, 15, 1)
+
+
+# -- over UDP
+
+
+def test_identity_and_sizes_read_back_over_udp() -> None:
+    with running_terminal(users=7, records=12) as running, connected_pyzk(running.port, udp=True) as client:
+        assert client.get_serialnumber() == "SIM0000000001"
+        assert client.get_firmware_version() == "Ver 6.60 Jan 13 2016"
+        client.read_sizes()
+        assert (client.users, client.records) == (7, 12)
+
+
+def test_right_key_opens_over_udp_and_a_wrong_one_does_not() -> None:
+    with running_terminal(comm_key=1234) as running:
+        with connected_pyzk(running.port, password=1234, udp=True) as client:
+            assert client.get_serialnumber() == "SIM0000000001"
+        with pytest.raises(Exception, match="Unauthenticated"):
+            make_pyzk(running.port, password=1233, udp=True).connect()
+
+
+@pytest.mark.parametrize("records", [1, 24, 26, 410, 3_000])
+def test_log_byte_for_byte_over_udp(records: int) -> None:
+    """In packets of 1024; of an inline reply with 25 records it would cut off the end itself."""
+    with (
+        running_terminal(users=30, records=records) as running,
+        connected_pyzk(running.port, udp=True) as client,
+    ):
+        body, _size = client.read_with_buffer(ATTLOG)
+    assert body == expected_log(30, records)
+
+
+@pytest.mark.parametrize("users", [1, 14, 200])
+def test_users_read_back_over_udp(users: int) -> None:
+    with running_terminal(users=users) as running, connected_pyzk(running.port, udp=True) as client:
+        read = [(user.uid, user.user_id, user.name) for user in client.get_users()]
+    assert read == [(uid, str(1000 + uid), f"Pegawai {uid}") for uid in range(1, users + 1)]
+
+
+@pytest.mark.parametrize("kind", ["40", "8a"])
+def test_punches_read_back_over_udp(kind: str) -> None:
+    with (
+        running_terminal(records=300, firmware=KINDS[kind]) as running,
+        connected_pyzk(running.port, udp=True) as client,
+    ):
+        got = [(p.user_id, p.timestamp, p.status, p.punch) for p in client.get_attendance()]
+    assert got == [(str(1001 + n % 10), START + timedelta(minutes=n), 1, n % 2) for n in range(300)]
+
+
+def test_live_events_arrive_over_udp() -> None:
+    with running_terminal(users=3) as running, connected_pyzk(running.port, udp=True) as client:
+        for event in client.live_capture(new_timeout=0.05):
+            if event is not None:
+                break
+            running.terminal.punch("1002", at=START, verify=15, state=1)
+    assert event is not None
+    assert (event.user_id, event.timestamp, event.status, event.punch) == ("1002", START, 15, 1)
+
+
+def test_with_the_repeat_rules_of_older_terminals_it_still_reads() -> None:
+    faults: list[Fault] = [RepeatsReply(), IgnoresLowerIds()]
+    with (
+        running_terminal(records=600, faults=faults) as running,
+        connected_pyzk(running.port, udp=True) as client,
+    ):
+        assert len(client.get_attendance()) == 600

@@ -66,16 +66,19 @@ class Pyzk(Protocol):
     def live_capture(self, new_timeout: float = 10) -> Iterator[PyzkAttendance | None]: ...
 
 
-def make_pyzk(port: int, *, password: int = 0, timeout: float = 10.0) -> Pyzk:
+def make_pyzk(port: int, *, password: int = 0, timeout: float = 10.0, udp: bool = False) -> Pyzk:
     """A client of 127.0.0.1 that is not yet connected and pings nobody."""
     zk = importlib.import_module("zk")
-    return cast("Pyzk", zk.ZK("127.0.0.1", port=port, timeout=timeout, password=password, ommit_ping=True))
+    client = zk.ZK("127.0.0.1", port=port, timeout=timeout, password=password, force_udp=udp, ommit_ping=True)
+    return cast("Pyzk", client)
 
 
 @contextmanager
-def connected_pyzk(port: int, *, password: int = 0, timeout: float = 10.0) -> Iterator[Pyzk]:
+def connected_pyzk(
+    port: int, *, password: int = 0, timeout: float = 10.0, udp: bool = False
+) -> Iterator[Pyzk]:
     """A client that is connected while the block lasts."""
-    client = make_pyzk(port, password=password, timeout=timeout)
+    client = make_pyzk(port, password=password, timeout=timeout, udp=udp)
     client.connect()
     try:
         yield client

@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
-from attendance.errors import DeviceTimeout, DeviceUnreachable
-from drivers.zk.transport import TcpTransport
+from attendance.errors import DeviceTimeout, DeviceUnreachable, Obstacle
+from drivers.zk.transport import TcpTransport, UdpTransport
 
 SOON = 5.0
 
@@ -79,3 +79,47 @@ def test_closing_twice_is_harmless(pair: tuple[TcpTransport, socket.socket]) -> 
     transport.close()
     with pytest.raises(DeviceUnreachable):
         transport.receive(deadline=monotonic() + SOON)
+
+
+@pytest.fixture
+def datagrams() -> Iterator[tuple[UdpTransport, socket.socket]]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        transport = UdpTransport.connect("127.0.0.1", theirs.getsockname()[1])
+        yield transport, theirs
+        transport.close()
+
+
+def test_each_write_is_one_datagram_and_so_is_each_read(
+    datagrams: tuple[UdpTransport, socket.socket],
+) -> None:
+    transport, theirs = datagrams
+    transport.send(b"request", deadline=monotonic() + SOON)
+    request, ours = theirs.recvfrom(100)
+    assert request == b"request"
+    for answer in (b"x" * 60_000, b"", b"second"):
+        theirs.sendto(answer, ours)
+    assert transport.receive(deadline=monotonic() + SOON) == b"x" * 60_000
+    assert transport.receive(deadline=monotonic() + SOON) == b""
+    assert transport.receive(deadline=monotonic() - 1) == b"second"
+    with pytest.raises(DeviceTimeout, match=r"\(UDP\) is silent"):
+        transport.receive(deadline=monotonic() - 1)
+
+
+def test_a_port_without_a_listener_is_told(datagrams: tuple[UdpTransport, socket.socket]) -> None:
+    transport, theirs = datagrams
+    theirs.close()
+    transport.send(b"request", deadline=monotonic() + SOON)
+    with pytest.raises(DeviceUnreachable, match="refuses datagrams") as caught:
+        transport.receive(deadline=monotonic() + SOON)
+    assert caught.value.obstacle is Obstacle.CLOSED
+
+
+def test_a_name_without_an_address_is_told_for_udp_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(DeviceUnreachable, match="no address is known for lobi") as caught:
+        UdpTransport.connect("lobi", 4370)
+    assert caught.value.obstacle is Obstacle.NO_NAME
