@@ -90,7 +90,8 @@ def test_it_reads_how_much_the_terminal_holds(driver: Driver, over: str) -> None
         running_terminal(transport=over, users=7, records=30) as running,
         driver.open(running.as_configured()) as session,
     ):
-        assert session.read_sizes() == Sizes(users=7, records=30, record_capacity=200_000)
+        told = replace(session.read_sizes(), operations=None)
+    assert told == Sizes(users=7, records=30, record_capacity=200_000)
 
 
 def test_a_terminal_that_tells_no_sizes_holds_an_unknown_number(driver: Driver, over: str) -> None:
