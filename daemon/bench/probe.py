@@ -116,6 +116,8 @@ class Probe:
 
         Raises ConfigError for what can never work.
         """
+        if self._terminal.transport == "auto":
+            self._terminal, self._report.transport = replace(self._terminal, transport="tcp"), "tcp"
         if not self._find_address():
             return self._report
         with ExitStack() as stack:

@@ -80,8 +80,7 @@ class Search:
     @property
     def longest_s(self) -> float:
         """How long it takes where nobody answers."""
-        ways = 2 if self.transport == "udp" else 1
-        return ways * len(self.addresses) * len(self.ports) * self.reach.total_seconds() / self.at_once
+        return len(self.addresses) * len(self.ports) * self.reach.total_seconds() / self.at_once
 
 
 def addresses_in(text: str) -> list[str]:

@@ -48,7 +48,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         tell=(lambda _step: None) if arguments.json else _tell,
     )
     with target.turn():
-        report = probe.run(try_udp=arguments.transport is None)
+        report = probe.run(try_udp=arguments.transport in (None, "auto"))
     if arguments.json:
         print(json.dumps(_facts(report)))
     if report.failed is None:

@@ -93,8 +93,10 @@ def _connected(
 ) -> S:
     reach_s = (terminal.reach or terminal.timeout).total_seconds()
     session = over(terminal, way(terminal, min(reach_s, longest_s)))
+    # Where there is no connection to make, the first sign is the first answer.
+    first_s = reach_s if way is _udp else terminal.timeout.total_seconds()
     try:
-        session.connect(min(terminal.timeout.total_seconds(), longest_s))
+        session.connect(min(first_s, longest_s))
     except BaseException:
         session.close()
         raise

@@ -8,6 +8,7 @@ import pytest
 
 from config.load import load_edge
 from drivers.zk.simulator.faults import Refuse
+from drivers.zk.simulator.server import TerminalServer
 from program import run_hadir, write_edge
 from sync.outbox import Outbox, TerminalMemory
 from terminals import running_terminal, serving, some_terminal
@@ -72,6 +73,12 @@ def test_a_key_is_named_by_its_file_and_does_not_enter_the_settings(edge: Path) 
     assert f'comm_key_file = "{key}"' in edge.read_text(encoding="utf-8")
     assert "1234" not in edge.read_text(encoding="utf-8").replace(str(running.port), "")
     assert load_edge(edge).terminal[1].comm_key == 1234
+
+
+def test_a_terminal_that_speaks_udp_only_is_written_so(edge: Path) -> None:
+    with TerminalServer(some_terminal(), transports={"udp"}) as server:
+        assert add("--config", edge, "--id", "lobi", f"127.0.0.1:{server.port}")[0] == 0
+    assert load_edge(edge).terminal[1].transport == "udp"
 
 
 @pytest.mark.parametrize(

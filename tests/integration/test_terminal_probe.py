@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from attendance.terminal import User
-from drivers.zk.simulator.faults import Refuse
+from drivers.zk.simulator.faults import Fault, Refuse, SilentTcp
 from drivers.zk.simulator.firmware import KINDS
 from drivers.zk.simulator.model import SimulatedTerminal
+from drivers.zk.simulator.server import TerminalServer
 from program import run_hadir, write_edge
 from scripted import ScriptedTerminal, body_of, chunks, offered, over_tcp, reply, size_table
 from terminals import running_terminal, serving, some_terminal
@@ -253,3 +254,28 @@ def test_a_configured_terminal_by_its_address_has_its_key(tmp_path: Path) -> Non
         assert probe(f"127.0.0.1:{running.port}", "--config", edge)[0] == 0
     code, _, stderr = probe("gudang", "--config", edge)
     assert (code, stderr) == (2, "hadir: no terminal gudang is configured; known: lobi\n")
+
+
+@pytest.mark.parametrize(("transports", "faults"), [({"udp"}, []), ({"tcp", "udp"}, [SilentTcp()])])
+def test_a_terminal_that_speaks_udp_only_is_found_out(transports: set[str], faults: list[Fault]) -> None:
+    """An MA300 takes the TCP connection and says nothing: it looks dead, and is not."""
+    with TerminalServer(good(records=10), faults=faults, transports=transports) as server:
+        address = f"127.0.0.1:{server.port}"
+        code, facts, _ = probe(address, "--timeout", "2")
+        told = probe(address, "--timeout", "2", "--transport", "tcp")[2]
+    assert (code, facts["transport"], facts["log_records"]) == (0, "udp", 10)
+    assert states(facts)["connection"] == "warning"
+    assert 'transport = "udp"' in step(facts, "connection")["remedy"]
+    assert "is closed" in told or "stays silent" in told
+
+
+def test_udp_was_tried_too_where_nothing_answers() -> None:
+    with closed_port() as port:
+        assert "UDP gives no answer either" in probe(f"127.0.0.1:{port}")[2]
+
+
+def test_a_key_is_asked_for_over_udp_as_well() -> None:
+    with TerminalServer(some_terminal(comm_key=77), transports={"udp"}) as server:
+        code, facts, err = probe(f"127.0.0.1:{server.port}")
+    assert (code, facts["failed_step"], facts["transport"]) == (1, "key", "udp")
+    assert "it asks for a comm key" in err

@@ -119,6 +119,19 @@ def test_a_connection_begins_with_the_greeting_and_ends_with_the_farewell() -> N
     assert (terminal.commands()[0], terminal.commands()[-1]) == (1000, 1001)
 
 
+def test_a_terminal_that_speaks_udp_only_is_found() -> None:
+    with TerminalServer(some_terminal(serial="UDP1"), host="127.0.79.1", transports={"udp"}) as server:
+        port = str(server.port)
+        for transport in ("auto", "udp"):
+            done = run_hadir(
+                "terminal", "scan", "127.0.79.0/30", "--port", port, "--transport", transport, "--json"
+            )
+            (found,) = json.loads(done.stdout)["found"]
+            assert (found["host"], found["transport"], found["serial"]) == ("127.0.79.1", "udp", "UDP1")
+        done = run_hadir("terminal", "scan", "127.0.79.0/30", "--port", port, "--transport", "tcp", "--json")
+        assert json.loads(done.stdout)["found"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
