@@ -186,7 +186,10 @@ class Probe:
     def _answers_udp(self, tcp: Advice, asked: float) -> None:
         self._report.transport = "udp"
         text = f"UDP; over TCP {tcp.cause}"
-        remedy = 'this terminal speaks UDP: give it transport = "udp" in edge.toml'
+        remedy = 'give it transport = "udp" in edge.toml'
+        if tcp.step == "handshake":
+            # A second client over TCP waits unheard, and may be let in over UDP all the same.
+            remedy = f"if no other program holds it over TCP (the edge?), {remedy}"
         self._note("connection", Found(text, State.WARNING, remedy), asked)
 
     def _give_up(self, advice: Advice, asked: float | None = None, error: DeviceError | None = None) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attendance.errors import ConfigError, DeviceError, DeviceRefused
+from attendance.errors import ConfigError, DeviceError, DeviceRefused, DeviceTimeout
 from daemon.bench.target import REACH, add_key, given_key, parse_address, seconds
 
 if TYPE_CHECKING:
@@ -130,10 +130,12 @@ def _over(terminal: "Terminal", transports: tuple[str, ...]) -> dict[str, object
         return _who(replace(terminal, transport=transports[0]))
     except DeviceRefused:
         raise
-    except DeviceError:
+    except DeviceError as error:
         with suppress(DeviceError, ConfigError):
             if transports[1:]:
-                return _over(terminal, transports[1:])
+                facts = _over(terminal, transports[1:])
+                # Silent over TCP: it may speak UDP only, or another program holds it just now.
+                return facts | {"transport": "auto"} if isinstance(error, DeviceTimeout) else facts
         raise
 
 

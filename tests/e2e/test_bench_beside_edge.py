@@ -51,9 +51,11 @@ def test_the_edge_gives_way_to_a_command_and_comes_back(site: Site) -> None:
 
 def test_without_its_turn_a_command_is_told_that_another_program_holds_the_terminal(site: Site) -> None:
     address = f"127.0.0.1:{site.running.port}"
-    done = run_hadir("terminal", "probe", address, "--timeout", "1", "--json")
-    assert done.returncode == 1
-    assert "another program may hold it" in done.stderr
+    tcp = run_hadir("terminal", "probe", address, "--timeout", "1", "--transport", "tcp", "--json")
+    assert tcp.returncode == 1
+    assert "another program may hold it" in tcp.stderr
+    other_way = run_hadir("terminal", "probe", address, "--timeout", "1")
+    assert "if no other program holds it over TCP (the edge?)" in other_way.stdout
     assert run_hadir("terminal", "probe", address, "--config", site.edge, "--json").returncode == 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.load import load_edge
-from drivers.zk.simulator.faults import Refuse
+from drivers.zk.simulator.faults import Refuse, SilentTcp
 from drivers.zk.simulator.server import TerminalServer
 from program import run_hadir, write_edge
 from sync.outbox import Outbox, TerminalMemory
@@ -79,6 +79,14 @@ def test_a_terminal_that_speaks_udp_only_is_written_so(edge: Path) -> None:
     with TerminalServer(some_terminal(), transports={"udp"}) as server:
         assert add("--config", edge, "--id", "lobi", f"127.0.0.1:{server.port}")[0] == 0
     assert load_edge(edge).terminal[1].transport == "udp"
+
+
+def test_one_that_is_silent_over_tcp_may_only_be_busy_there(edge: Path) -> None:
+    """Written as UDP for good, a terminal that another program held would lose its faster way."""
+    with TerminalServer(some_terminal(), faults=[SilentTcp()]) as server:
+        where = f"127.0.0.1:{server.port}"
+        assert add("--config", edge, "--id", "lobi", where, "--timeout", "2")[0] == 0
+    assert load_edge(edge).terminal[1].transport == "auto"
 
 
 @pytest.mark.parametrize(
