@@ -15,7 +15,7 @@ export PYTHONSAFEPATH := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check interop fuzz documents static wheel bench lock clean debian-venv debian-test debian-interop
+.PHONY: help demo test check interop fuzz documents static wheel bench benchall lock clean debian-venv debian-test debian-interop
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -47,8 +47,16 @@ static: $(VENV)/.dev ## format, lint, types and layers only
 wheel: $(VENV)/.dev ## build the wheel, install it elsewhere and start it from an empty directory
 	devtools/try_wheel $(BIN)/python
 
-bench: debian-test $(VENV)/.runtime ## measure reading a log, the whole path and scoring a month
+bench: debian-test $(VENV)/.runtime ## measure reading, polling, a fleet and the whole path, in a few minutes
+	$(BIN)/python bench/read_log.py --records 100000 --runs 3
+	$(BIN)/python bench/poll.py --records 100000
+	$(BIN)/python bench/fleet.py --seconds 30 --modes live
+	$(BIN)/python bench/whole_path.py --runs 1
+
+benchall: debian-test $(VENV)/.runtime ## every benchmark in full, scoring a month included; takes half an hour
 	$(BIN)/python bench/read_log.py
+	$(BIN)/python bench/poll.py
+	$(BIN)/python bench/fleet.py
 	$(BIN)/python bench/whole_path.py
 	$(BIN)/python bench/score_month.py
 	$(BIN)/python bench/score_month.py --postgres

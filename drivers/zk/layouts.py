@@ -20,6 +20,7 @@ from drivers.zk.records import (
     MIXED,
     SHORT_BYTES,
     SHORT_FLAG,
+    Fields,
     LogLayout,
     Names,
     cut_mixed,
@@ -168,7 +169,9 @@ def _try(layout: LogLayout, evidence: LogEvidence, *, counts_suffice: bool) -> _
     doubtful_early = layout.names is not Names.TEXT and (not told or layout is ATT8A)
     earliest = EARLIEST if doubtful_early else datetime.min  # noqa: DTZ901 - wall times are naive
     latest = evidence.now + AHEAD if evidence.now and not fits else datetime.max  # noqa: DTZ901
-    return _Trial(layout, fits, [_look(layout, raw, earliest, latest) for raw in sample])
+    read = fields_of(b"".join(sample), ATT8B if layout is MIXED else layout)
+    looks = [_look(layout, raw, fields, earliest, latest) for raw, fields in zip(sample, read, strict=True)]
+    return _Trial(layout, fits, looks)
 
 
 def _mixed_parts(records: bytes) -> list[bytes]:
@@ -196,8 +199,8 @@ def _spread(count: int) -> Iterator[int]:
         yield from range(start, start + IN_A_ROW)
 
 
-def _look(layout: LogLayout, raw: bytes, earliest: datetime, latest: datetime) -> _Look:
-    ((who, verify, when, state, work),) = fields_of(raw, ATT8B if layout is MIXED else layout)
+def _look(layout: LogLayout, raw: bytes, fields: Fields, earliest: datetime, latest: datetime) -> _Look:
+    who, verify, when, state, work = fields
     if isinstance(who, bytes) and who[0]:
         try:
             pin_text(who)
