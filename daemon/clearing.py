@@ -258,7 +258,7 @@ class Clearing:
             kind=EventKind.LOG_CLEARED,
             source=EventSource.HADIR,
             at=mark.at,
-            detail=f"{records}, all of them at the centre" + (f"; {left} are held now" if left else ""),
+            detail=f"{records}, all of them at the centre",
         )
         self._keeper.tell(mark.serial, [event])
         memory = self._outbox.recall(self._settings.id)
@@ -268,9 +268,10 @@ class Clearing:
         self._outbox.clearings.drop(self._settings.id, mark.serial)
         self._told = ""
         _log.info(
-            "terminal %s: its log was cleared: %s",
+            "terminal %s: its log was cleared: %s; it holds %d now",
             self._settings.id,
             event.detail,
+            left,
             extra={"action": "log_cleared", "terminal": self._settings.id},
         )
 

@@ -241,7 +241,7 @@ def test_a_terminal_that_tells_its_sizes_word_by_word() -> None:
         running_terminal(records=30, firmware=AK3750) as running,
         ZkDriver().open(running.as_configured()) as session,
     ):
-        assert session.read_sizes() == Sizes(users=10, records=30, record_capacity=200_000)
+        assert session.read_sizes() == Sizes(users=10, records=30, record_capacity=200_000, operations=0)
 
 
 def test_words_that_are_refused_or_always_zero_are_no_counts() -> None:
