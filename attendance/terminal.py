@@ -1,10 +1,18 @@
 """A terminal: what is configured about it, and what it answers about itself."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from attendance.errors import Unsupported
+
+SERIAL_PATTERN: Final = r"^[!-.0-~]+$"
+"""A serial number is printable ASCII without spaces and slashes: it is part of every punch's name."""
+
+MOST_SERIAL: Final = 64
 
 WESTERN_TIME: Final = ZoneInfo("Asia/Jakarta")
 """WIB, the zone of most of the country's offices."""
@@ -96,3 +104,17 @@ class User:
     def disabled(self) -> bool:
         """Whether the terminal lets this person punch no more."""
         return bool(self.privilege & _DISABLED)
+
+
+def checked_serial(serial: str, where: str) -> str:
+    """The serial number that a terminal told. Raises Unsupported for one that cannot be one.
+
+    A backslash stands for a byte that is no text: flash errors, seen while a terminal boots.
+    """
+    if not serial:
+        raise Unsupported(
+            f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
+        )
+    if len(serial) > MOST_SERIAL or "\\" in serial or not re.fullmatch(SERIAL_PATTERN, serial):
+        raise Unsupported(f"{where} tells a serial number that cannot be one: {ascii(serial)[:80]}")
+    return serial

@@ -21,7 +21,7 @@ from attendance.errors import (
     Unsupported,
 )
 from attendance.punch import BadRecord, RawPunch
-from attendance.terminal import Identity, Sizes, Terminal, User
+from attendance.terminal import Identity, Sizes, Terminal, User, checked_serial
 from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, Reply, command_name, refusal_text
 from drivers.zk.commkey import wrong_key_text
 from drivers.zk.dialogue import Dialogue
@@ -161,12 +161,7 @@ class PyzkSession:
 
     def identify(self, known: Identity | None = None) -> Identity:
         """See drivers.base.Session."""
-        serial = self._text(self._client.get_serialnumber)
-        if not serial:
-            where = self._dialogue.where
-            raise Unsupported(
-                f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
-            )
+        serial = checked_serial(self._text(self._client.get_serialnumber), self._dialogue.where)
         if known is not None and known.serial == serial:
             return known
         return Identity(

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from attendance.event import EventSource, TerminalEvent
 from attendance.punch import Direction, Punch, Source, Verify
+from attendance.terminal import MOST_SERIAL, SERIAL_PATTERN
 from attendance.timekeeping import ClockReading
 
 VERSION: Final = 1
@@ -20,7 +21,7 @@ MAX_BATCH: Final = 500
 """Most entries in one batch: far below every broker's message limit."""
 
 Text = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
-Serial = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-.0-~]+$")]
+Serial = Annotated[str, StringConstraints(min_length=1, max_length=MOST_SERIAL, pattern=SERIAL_PATTERN)]
 StreamId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 EdgeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 Pin = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -~]+$")]

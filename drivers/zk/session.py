@@ -11,7 +11,7 @@ from typing import Final
 from attendance.errors import DeviceRefused, RemoteProtocolError, Unsupported
 from attendance.event import RawOperation
 from attendance.punch import BadRecord, RawPunch
-from attendance.terminal import Identity, Sizes, Terminal, User
+from attendance.terminal import Identity, Sizes, Terminal, User, checked_serial
 from drivers.base import PreparedLog
 from drivers.zk.answers import LiveEvent
 from drivers.zk.commands import EMPTY_TABLE_REFUSALS, Command, EventMask, Reply
@@ -58,12 +58,7 @@ class ZkSession:
     def identify(self, known: Identity | None = None) -> Identity:
         """See drivers.base.Session. A session that has lasted for weeks is renewed here."""
         self._dialogue.renew()
-        serial = self._option("~SerialNumber")
-        if not serial:
-            where = self._dialogue.where
-            raise Unsupported(
-                f"{where} tells no serial number (option ~SerialNumber): its punches have no origin"
-            )
+        serial = checked_serial(self._option("~SerialNumber"), self._dialogue.where)
         if known is not None and known.serial == serial:
             return known
         return Identity(

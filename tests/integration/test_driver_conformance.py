@@ -76,6 +76,17 @@ def test_a_terminal_without_a_serial_number_is_not_taken(driver: Driver, over: s
             session.identify()
 
 
+@pytest.mark.parametrize("told", ["\x1b[31mEVIL", "AB CD", "A/B", "A" * 65])
+def test_a_serial_number_that_cannot_be_one_is_not_taken(driver: Driver, over: str, told: str) -> None:
+    """A flash error at boot: it would end the edge's thread, and colour a technician's screen."""
+    with running_terminal(transport=over) as running:
+        running.terminal.options["~SerialNumber"] = told
+        with driver.open(running.as_configured()) as session, pytest.raises(Unsupported) as refused:
+            session.identify()
+    assert "serial number that cannot be one" in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
 def test_it_reads_the_clock_and_sets_it(driver: Driver, over: str) -> None:
     with running_terminal(transport=over) as running, driver.open(running.as_configured()) as session:
         before = running.terminal.wall_time()
