@@ -32,7 +32,7 @@ from drivers.zk.commands import Command, Reply
 from drivers.zk.conversation import CHUNK_BYTES
 from drivers.zk.driver import ZkDriver
 from drivers.zk.packet import Packet, frame
-from drivers.zk.records import ATT16, ATT40, pin_text
+from drivers.zk.records import ATT8A, ATT8B, ATT16, ATT40, pin_text
 from drivers.zk.simulator.seeding import FIRST_PIN
 from drivers.zk.times import unpack_time
 from terminal_process import TerminalProcess, machine, peak_mib, terminal_process
@@ -40,13 +40,14 @@ from zk import ZK
 
 PEOPLE = 2000
 RECORDS = (100_000, 200_000)
-LAYOUTS = ("40", "16", "8b")
+LAYOUTS = ("40", "16", "8a", "8b")
 
 _TOP = Struct("<4xI")
 _REPLY = Struct("<HHHH")
 _FORTY = Struct("<2x24sBIBI4x")
 _SIXTEEN = Struct("<IIBB2xI")
-_EIGHT = Struct("<HBxI")
+_EIGHT_A = Struct("<HBIB")
+_EIGHT_B = Struct("<HBxI")
 
 
 def read_zk(port: int) -> list[object]:
@@ -141,7 +142,13 @@ class Bare:
             return _FORTY.iter_unpack(records), lambda who: pin_text(bytes(who))
         if self._layout == ATT16.name:
             return map(itemgetter(0, 3, 1, 2, 4), _SIXTEEN.iter_unpack(records)), str
-        rows = ((uid, bits >> 3 & 3, when, bits >> 5, 0) for uid, bits, when in _EIGHT.iter_unpack(records))
+        rows = (
+            ((*fields, 0) for fields in _EIGHT_A.iter_unpack(records))
+            if self._layout == ATT8A.name
+            else (
+                (uid, bits >> 3 & 3, when, bits >> 5, 0) for uid, bits, when in _EIGHT_B.iter_unpack(records)
+            )
+        )
         # Who a uid is, the driver reads from the terminal; here it is taken as known.
         return rows, lambda who: str(int(who) + FIRST_PIN - 1) if isinstance(who, int) else ""
 
@@ -177,7 +184,8 @@ def compare(layout: str, records: int, runs: int, pyzk_runs: int) -> None:
             zk.append(measured(read_zk, terminal.port))
             served.append(terminal.cpu_s() - before)
             bare.append(measured(Bare(layout), terminal.port))
-        theirs = [measured(read_pyzk, terminal.port) for _ in range(pyzk_runs)]
+        # pyzk takes 8B for 8A, and ends at the first date that this makes up.
+        theirs = [measured(read_pyzk, terminal.port) for _ in range(0 if layout == ATT8B.name else pyzk_runs)]
         held = memory(terminal)
     show(layout, records, "zk", zk)
     show(layout, records, "bare", bare)
