@@ -146,7 +146,7 @@ class Reader:
         session: Session,
         log: PreparedLog,
         task: "_Task",
-        pages: "Pages",
+        pages: Pages,
         follower: Follower,
         *,
         proof: bool,
@@ -174,7 +174,7 @@ class Reader:
         last = log.read(max(0, memory.begun - OVERLAP), memory.begun)
         return memory.begun if digest_of(last) == memory.begun_digest else 0
 
-    def _remember_begun(self, task: "_Task", pages: "Pages") -> None:
+    def _remember_begun(self, task: "_Task", pages: Pages) -> None:
         """On a line that breaks more often than a log takes to read, the next read goes on from here."""
         memory = task.memory or _nothing_of(task.serial)
         self._keeper.remember(replace(memory, begun=pages.end, begun_digest=digest_of(pages.last)))
@@ -258,8 +258,7 @@ class Reader:
                 f"the log held {before.records} records and holds {records}: cleared, and not by hadir",
             )
         memory = replace(
-            before
-            or TerminalMemory(serial=task.serial, records=0, last_full_read_at=None, last_contact_at=None),
+            before or _nothing_of(task.serial),
             records=records,
             last_contact_at=task.started,
             tail_digest=digest if finding.follower.sure else "",
@@ -274,7 +273,7 @@ class Reader:
             coverage = task.coverage(since, records)
         self._keeper.conclude(memory, coverage)
 
-    def _covered_since(self, task: "_Task", finding: "Finding") -> datetime | None:
+    def _covered_since(self, task: "_Task", finding: Finding) -> datetime | None:
         return covered_since(
             task.memory,
             finding.oldest,

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import Engine
 
 import postgres
+from sync.central import store
 
 JOIN_SECONDS = 5.0
 
@@ -63,3 +65,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/central.db"
     server: postgres.Server = request.getfixturevalue("postgres_server")
     return server.new_database()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An empty central database of each kind."""
+    made = store.open_engine(database_url)
+    store.initialise(made)
+    yield made
+    made.dispose()

@@ -2,7 +2,9 @@
 
 import socket
 import time
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import ClassVar, Final, Protocol, Self
 
 from attendance.errors import DeviceTimeout, DeviceUnreachable, Obstacle
@@ -43,14 +45,31 @@ class Transport(Protocol):
         ...
 
 
-class TcpTransport:
+class _Socket(ABC):
+    """A connected socket, each call of which has a deadline."""
+
+    def __init__(self, connected: socket.socket, where: str) -> None:
+        self._socket = connected
+        self.where = where
+
+    @contextmanager
+    def _until(self, deadline: float, late: str) -> Iterator[None]:
+        try:
+            self._socket.settimeout(_left(deadline))
+            yield
+        except (TimeoutError, BlockingIOError):
+            raise DeviceTimeout(f"{self.where} {late}") from None
+        except OSError as error:
+            raise self._lost(error) from error
+
+    @abstractmethod
+    def _lost(self, error: OSError) -> DeviceUnreachable: ...
+
+
+class TcpTransport(_Socket):
     """One TCP connection: see Transport."""
 
     datagrams: ClassVar[bool] = False
-
-    def __init__(self, connection: socket.socket, where: str) -> None:
-        self._socket = connection
-        self.where = where
 
     @classmethod
     def connect(cls, host: str, port: int, *, timeout_s: float) -> Self:
@@ -81,23 +100,13 @@ class TcpTransport:
 
     def send(self, data: bytes, *, deadline: float) -> None:
         """See Transport."""
-        try:
-            self._socket.settimeout(_left(deadline))
+        with self._until(deadline, "takes no more bytes"):
             self._socket.sendall(data)
-        except (TimeoutError, BlockingIOError):
-            raise DeviceTimeout(f"{self.where} takes no more bytes") from None
-        except OSError as error:
-            raise self._lost(error) from error
 
     def receive(self, *, deadline: float) -> bytes:
         """See Transport; at least one byte."""
-        try:
-            self._socket.settimeout(_left(deadline))
+        with self._until(deadline, "is silent"):
             chunk = self._socket.recv(RECEIVE_BYTES)
-        except (TimeoutError, BlockingIOError):
-            raise DeviceTimeout(f"{self.where} is silent") from None
-        except OSError as error:
-            raise self._lost(error) from error
         if not chunk:
             text = f"{self.where} closed the connection"
             raise DeviceUnreachable(text, obstacle=Obstacle.ENDED)
@@ -114,14 +123,10 @@ class TcpTransport:
         return DeviceUnreachable(text, obstacle=Obstacle.ENDED)
 
 
-class UdpTransport:
+class UdpTransport(_Socket):
     """A UDP socket that hears one peer alone: see Transport."""
 
     datagrams: ClassVar[bool] = True
-
-    def __init__(self, connected: socket.socket, where: str) -> None:
-        self._socket = connected
-        self.where = where
 
     @classmethod
     def connect(cls, host: str, port: int) -> Self:
@@ -143,23 +148,13 @@ class UdpTransport:
 
     def send(self, data: bytes, *, deadline: float) -> None:
         """See Transport."""
-        try:
-            self._socket.settimeout(_left(deadline))
+        with self._until(deadline, "takes no more bytes"):
             self._socket.send(data)
-        except (TimeoutError, BlockingIOError):
-            raise DeviceTimeout(f"{self.where} takes no more bytes") from None
-        except OSError as error:
-            raise self._lost(error) from error
 
     def receive(self, *, deadline: float) -> bytes:
         """See Transport; one datagram, which may be empty."""
-        try:
-            self._socket.settimeout(_left(deadline))
+        with self._until(deadline, "is silent"):
             return self._socket.recv(DATAGRAM_BYTES)
-        except (TimeoutError, BlockingIOError):
-            raise DeviceTimeout(f"{self.where} is silent") from None
-        except OSError as error:
-            raise self._lost(error) from error
 
     def close(self) -> None:
         """See Transport."""

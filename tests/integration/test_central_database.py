@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -39,14 +38,6 @@ CONTRACT = {
         detail ingested_at""",
     "v1_clock": "edge terminal terminal_serial measured_at offset_s error_s trusted verdict",
 }
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = store.open_engine(database_url)
-    store.initialise(made)
-    yield made
-    made.dispose()
 
 
 # --- migrations ------------------------------------------------------------------------

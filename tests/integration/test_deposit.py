@@ -1,7 +1,6 @@
 """What one transaction of the centre makes of batches, on both databases, for real."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -38,14 +37,6 @@ from sync.envelope import (
 )
 
 SERIAL = "CQZ7224460246"
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = store.open_engine(database_url)
-    store.initialise(made)
-    yield made
-    made.dispose()
 
 
 def covers(hours: int = 0) -> WireCoverage:

@@ -1,7 +1,6 @@
 """What the centre keeps of events and clocks, on both databases; and an older database brought up to date."""
 
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -17,14 +16,6 @@ from sync.deposit import deposit
 from sync.envelope import TerminalHealth, WireClock, WireEvent, topic
 
 SERIAL = "CQZ7224460246"
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = store.open_engine(database_url)
-    store.initialise(made)
-    yield made
-    made.dispose()
 
 
 def operation(second: int = 0, **rest: object) -> WireEvent:
